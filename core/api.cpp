@@ -1,0 +1,276 @@
+// The C API: checks what the caller gives, and turns the core's errors into linnet_error.
+#include "core/linnet.h"
+
+#include "core/session/session.h"
+#include "core/text/chat_template.h"
+#include "core/text/text_stream.h"
+
+using linnet::Arena;
+using linnet::Error;
+using linnet::FileHeader;
+using linnet::ModelLayout;
+using linnet::Settings;
+using linnet::Status;
+
+namespace {
+
+static_assert(sizeof(linnet_error{}.text) >= Error::capacity);
+static_assert(LINNET_DOES_NOT_FIT == static_cast<int>(Status::does_not_fit));
+static_assert(LINNET_UNSUPPORTED == static_cast<int>(Status::unsupported));
+
+linnet_status report(const Error& from, linnet_error* to) {
+    if (to != nullptr) {
+        to->status = static_cast<linnet_status>(from.status());
+        memcpy(to->text, from.text(), Error::capacity);
+    }
+    return static_cast<linnet_status>(from.status());
+}
+
+// Runs a piece of the core and reports what it says.
+template <typename Work>
+linnet_status guarded(linnet_error* error, const Work& work) {
+    Error inner;
+    const Status status = work(inner);
+    if (status == Status::ok) inner.clear();
+    return report(inner, error);
+}
+
+Status prepare(const linnet_platform& platform, const linnet_options& options, FileHeader& header, ModelLayout& layout,
+               Settings& settings, linnet_plan& plan, Error& error) {
+    if (Status status = linnet::read_header(platform, header, error); status != Status::ok) return status;
+    if (Status status = linnet::settle(platform, options, header, settings, error); status != Status::ok) return status;
+    if (Status status = linnet::read_layout(platform, header, layout, nullptr, error); status != Status::ok) return status;
+    // A smaller batch needs less working memory and gives the same bits: under a ceiling it is the first thing to go.
+    for (;;) {
+        Arena measure;
+        if (Status status = linnet::divide(platform, header, layout, settings, measure, plan, nullptr, error);
+            status != Status::ok) {
+            return status;
+        }
+        if (options.memory == 0 || plan.total_bytes <= options.memory) break;
+        if (settings.batch == 1) {
+            return error.fail(Status::does_not_fit)
+                   << "A ceiling of " << options.memory << " bytes is too small for this model with a context of "
+                   << settings.context << " tokens: the smallest that would do is " << plan.total_bytes
+                   << " bytes. Raise it, or ask for a smaller context.";
+        }
+        settings.batch = settings.batch / 2;
+    }
+    if (plan.total_bytes > UINT64_MAX / 4 || plan.total_bytes > SIZE_MAX) {
+        return error.fail(Status::does_not_fit) << "This model and context need more memory than can be addressed.";
+    }
+    return Status::ok;
+}
+
+}  // namespace
+
+linnet_options linnet_default_options(void) {
+    linnet_options options{};
+    options.version = LINNET_API_VERSION;
+    options.kv_format = LINNET_KV_INT8;
+    options.verify = 1;
+    return options;
+}
+
+linnet_sampling linnet_default_sampling(void) {
+    linnet_sampling sampling{};
+    sampling.temperature = 0.7f;
+    sampling.top_k = 40;
+    sampling.top_p = 0.95f;
+    sampling.min_p = 0.05f;
+    sampling.repetition_penalty = 1.0f;
+    sampling.repetition_window = 64;
+    return sampling;
+}
+
+linnet_status linnet_make_plan(const linnet_platform* platform, const linnet_options* options, linnet_plan* plan,
+                               linnet_error* error) {
+    return guarded(error, [&](Error& inner) -> Status {
+        FileHeader header;
+        ModelLayout layout;
+        Settings settings{};
+        return prepare(*platform, *options, header, layout, settings, *plan, inner);
+    });
+}
+
+linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* memory,
+                          size_t arena_bytes, linnet_model** model, linnet_error* error) {
+    *model = nullptr;
+    return guarded(error, [&](Error& inner) -> Status {
+        FileHeader header;
+        ModelLayout layout;
+        Settings settings{};
+        linnet_plan plan;
+        if (Status status = prepare(*platform, *options, header, layout, settings, plan, inner); status != Status::ok) {
+            return status;
+        }
+        if (reinterpret_cast<uintptr_t>(memory) % LINNET_ARENA_ALIGNMENT != 0 || memory == nullptr) {
+            return inner.fail(Status::bad_argument) << "The arena must be aligned to " << LINNET_ARENA_ALIGNMENT << " bytes.";
+        }
+        if (arena_bytes < plan.total_bytes) {
+            return inner.fail(Status::does_not_fit) << "The arena has " << static_cast<uint64_t>(arena_bytes)
+                                                    << " bytes; the plan needs " << plan.total_bytes << '.';
+        }
+        if (Status status = linnet::verify_metadata(*platform, header, inner); status != Status::ok) return status;
+        Arena arena(memory, arena_bytes);
+        return linnet::divide(*platform, header, layout, settings, arena, plan, model, inner);
+    });
+}
+
+void linnet_get_info(const linnet_model* model, linnet_info* info) {
+    const linnet::ModelConfig& config = model->header.config;
+    *info = {};
+    info->name = model->name;
+    info->name_bytes = model->header.name_bytes;
+    info->vocabulary = config.vocabulary;
+    info->hidden = config.hidden;
+    info->layers = config.layers;
+    info->heads = config.heads;
+    info->kv_heads = config.kv_heads;
+    info->head_dim = config.head_dim;
+    info->feed_forward = config.feed_forward;
+    info->context = model->plan.context;
+    info->model_context = config.context;
+    info->window_keys = config.window_keys;
+    info->has_tokenizer = model->tokenizer.available() ? 1 : 0;
+    info->chat_template = config.chat_template;
+    info->chat_template_name = linnet::chat_template_name(static_cast<linnet::ChatTemplate>(config.chat_template));
+    info->kernels = model->text_only ? "none" : model->decoder.kernels->name;
+    info->bos_token = config.bos_token;
+    info->eos_count = config.eos_count;
+    memcpy(info->eos_tokens, config.eos_tokens, sizeof info->eos_tokens);
+    info->parameters = model->layout.parameters;
+}
+
+namespace {
+
+Status need_tokenizer(const linnet_model& model, Error& error) {
+    if (model.tokenizer.available()) return Status::ok;
+    return error.fail(Status::unsupported) << "This model file has no tokenizer that Linnet can use: give token ids instead of text.";
+}
+
+}  // namespace
+
+linnet_status linnet_tokenize(linnet_model* model, const char* text, size_t text_bytes, uint32_t flags, int32_t* tokens,
+                              size_t capacity, size_t* count, linnet_error* error) {
+    return guarded(error, [&](Error& inner) -> Status {
+        if ((flags & ~uint32_t{LINNET_TEXT_SPECIAL | LINNET_TEXT_NO_BOS}) != 0) {
+            return inner.fail(Status::bad_argument) << "linnet_tokenize was given unknown flags.";
+        }
+        if (Status status = need_tokenizer(*model, inner); status != Status::ok) return status;
+        linnet::Tokenizer::Options options;
+        options.parse_special = (flags & LINNET_TEXT_SPECIAL) != 0;
+        options.add_bos = (flags & LINNET_TEXT_NO_BOS) == 0 && model->header.config.add_bos != 0;
+        return model->tokenizer.encode({text, text_bytes}, options, model->text_workspace, model->text_workspace_bytes,
+                                       tokens, capacity, *count, inner);
+    });
+}
+
+linnet_status linnet_session_open(linnet_model* model, linnet_session** session, linnet_error* error) {
+    *session = nullptr;
+    return guarded(error, [&](Error& inner) -> Status {
+        if (model->text_only) return inner.fail(Status::bad_argument) << "The model was opened with text_only.";
+        for (uint32_t i = 0; i < model->session_count; ++i) {
+            linnet_session& slot = model->sessions[i];
+            if (slot.open) continue;
+            slot.open = true;
+            slot.length = slot.cached = slot.written = 0;
+            slot.cached_long = slot.has_logits = false;
+            slot.stats = {};
+            slot.sampler.restart();
+            *session = &slot;
+            return Status::ok;
+        }
+        return inner.fail(Status::does_not_fit) << "All " << model->session_count
+                                                << " sessions are open. Close one, or ask for more in linnet_options.sessions.";
+    });
+}
+
+void linnet_session_close(linnet_session* session) { session->open = false; }
+
+uint32_t linnet_length(const linnet_session* session) { return session->length; }
+
+const int32_t* linnet_tokens(const linnet_session* session) { return session->tokens; }
+
+linnet_status linnet_rewind(linnet_session* session, uint32_t length, linnet_error* error) {
+    return guarded(error, [&](Error& inner) -> Status {
+        if (length > session->length) {
+            return inner.fail(Status::bad_argument) << "Cannot rewind to " << length << " tokens: there are " << session->length
+                                                    << '.';
+        }
+        linnet::rewind(*session, length);
+        return Status::ok;
+    });
+}
+
+linnet_status linnet_evaluate(linnet_session* session, const int32_t* tokens, size_t count, linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, nullptr, nullptr, inner); });
+}
+
+linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count,
+                                  linnet_logits_callback each, void* context, linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, each, context, inner); });
+}
+
+linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, size_t count, size_t* evaluated,
+                                linnet_error* error) {
+    return guarded(error, [&](Error& inner) -> Status {
+        if (evaluated != nullptr) *evaluated = 0;
+        if (count == 0) {
+            linnet::rewind(*session, 0);
+            return Status::ok;
+        }
+        if (count > session->model->plan.context) {
+            return inner.fail(Status::does_not_fit) << "The context holds " << session->model->plan.context << " tokens; "
+                                                    << static_cast<uint64_t>(count) << " were given.";
+        }
+        uint32_t same = 0;
+        while (same < session->length && same + 1 < count && session->tokens[same] == tokens[same]) ++same;
+        linnet::rewind(*session, same);
+        if (evaluated != nullptr) *evaluated = count - session->cached;
+        return linnet::evaluate(*session, tokens + same, count - same, nullptr, nullptr, inner);
+    });
+}
+
+const float* linnet_logits(const linnet_session* session) { return session->has_logits ? session->logits : nullptr; }
+
+void linnet_stop(linnet_model* model) { model->stop.store(1, std::memory_order_relaxed); }
+
+linnet_status linnet_sample(linnet_session* session, const linnet_sampling* sampling, int32_t* token, linnet_error* error) {
+    return guarded(error, [&](Error& inner) -> Status {
+        if (!session->has_logits) {
+            return inner.fail(Status::bad_argument) << "There are no logits to sample from: evaluate a token first.";
+        }
+        const uint32_t window = sampling->repetition_window;
+        const uint32_t recent = window == 0 || window > session->length ? session->length : window;
+        return session->sampler.choose(session->logits, session->model->header.config.usable_vocabulary, *sampling,
+                                       session->tokens + (session->length - recent), recent, *token, inner);
+    });
+}
+
+int32_t linnet_is_end(const linnet_model* model, int32_t token) {
+    const linnet::ModelConfig& config = model->header.config;
+    for (uint32_t i = 0; i < config.eos_count; ++i) {
+        if (config.eos_tokens[i] == token) return 1;
+    }
+    return 0;
+}
+
+void linnet_get_stats(const linnet_session* session, linnet_stats* stats) {
+    *stats = session->stats;
+    stats->bytes_read = session->model->decoder.bytes_read;
+    stats->arena_bytes = session->model->plan.total_bytes;
+}
+
+const char* linnet_status_name(linnet_status status) {
+    switch (status) {
+        case LINNET_OK: return "ok";
+        case LINNET_BAD_ARGUMENT: return "bad argument";
+        case LINNET_BAD_FILE: return "bad file";
+        case LINNET_DOES_NOT_FIT: return "does not fit";
+        case LINNET_IO: return "input/output";
+        case LINNET_CANCELLED: return "cancelled";
+        case LINNET_UNSUPPORTED: return "unsupported";
+        default: return "unknown";
+    }
+}

@@ -1,0 +1,110 @@
+// The compute kernels: one table of functions a family of instructions, all of them with the same results to the bit.
+//
+// How the bits stay the same on every machine:
+//  * int4 and int8 dot products over 32 columns are integers: exact in any order.
+//  * Every float sum has one order, written below. Rows (matmul), positions (attention scores) or dimensions (attention
+//    output, elementwise work) are the vector lanes, so that a sum runs along time and not across lanes. Where a sum must
+//    run across (RMSNorm, softmax), it has 16 partial sums and one fixed tree: see lanes.h.
+//  * No multiply and add is ever contracted (-ffp-contract=off); exp is our own; division and square root are IEEE's.
+//
+// core/kernels/scalar is the specification. core/kernels/select.cpp is the one place where a table is chosen.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/model/format.h"
+
+namespace linnet {
+
+// A packed matrix in memory (TensorFormat::f32_packed, int8_packed, int4_packed; see format.h).
+struct PackedMatrix {
+    const uint8_t* data;  // 64-aligned
+    TensorFormat format;
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t group;    // 32, 64, 128; 0 for f32
+    uint64_t stride;   // bytes from one block of 16 rows to the next: block_stride(format, columns, group)
+};
+
+// Activations of `tokens` tokens, as a matmul reads them: f32 for f32 matrices, and quantised for int8 and int4.
+// Each 32 columns have one scale: scale = max|x| / 127, value = round to nearest even of x * (127 / max|x|).
+// Columns beyond the real ones, up to padded_columns(columns), are zero.
+struct Activations {
+    const float* f32;      // [tokens][f32_stride]
+    const int8_t* values;  // [tokens][padded]           -127..127, 64-aligned
+    const float* scales;   // [tokens][padded / 32]
+    const int32_t* sums;   // [tokens][padded / 32]      sum of the 32 values
+    size_t f32_stride;     // floats
+    uint32_t padded;       // padded_columns(columns)
+};
+
+struct KernelTable {
+    const char* name;  // "scalar", "avx2", "avx512", ...
+
+    // y[token * y_stride + row] = sum over columns of weight[row][column] * x[token][column], for the rows of the blocks
+    // [first_block, last_block), all `tokens` tokens. Only rows < matrix.rows are written.
+    // Order, int4/int8, for each row: total = 0; for each group: part = 0; for each 32 columns of the group:
+    //   part = part + float(integer dot) * activation scale; then total = total + part * weight scale.
+    // Order, f32: total = 0; for each column in turn: total = total + weight * x.
+    void (*matmul)(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
+                   uint32_t first_block, uint32_t last_block);
+
+    // Fills values[padded], scales[padded/32], sums[padded/32] for one token of `count` columns.
+    void (*quantize)(const float* x, uint32_t count, int8_t* values, float* scales, int32_t* sums);
+
+    // out[i] = x[i] * (1 / sqrt(mean(x^2) + epsilon)) * weight[i]          (phi-3: rms_norm_eps; Llama: the same)
+    void (*rms_norm)(const float* x, const float* weight, float epsilon, uint32_t count, float* out);
+
+    // x[i] = x[i] + y[i]
+    void (*add)(float* x, const float* y, uint32_t count);
+
+    // out[i] = silu(gate[i]) * up[i],  silu(v) = v / (1 + exp(-v))
+    void (*swiglu)(const float* gate, const float* up, uint32_t count, float* out);
+
+    // Turns the first `rotary` dims of one head by the half-split rule: with h = rotary/2, for i < h,
+    //   (x[i], x[i+h]) <- (x[i] c[i] - x[i+h] s[i],  x[i+h] c[i] + x[i] s[i]).
+    void (*rope)(float* head, const float* cosine, const float* sine, uint32_t rotary);
+
+    // scores[] -> probabilities, in place, over `count` entries; lane of entry i is (first_lane + i) mod 16.
+    // max; then e[i] = exp(score[i] - max); then divided by the sum of e (16 partial sums, fixed tree).
+    void (*softmax)(float* scores, uint32_t first_lane, uint32_t count);
+
+    // The query of one head to 16 bits with one scale: scale = max|x| / 32767; q = round to nearest even of
+    // x * (32767 / max|x|); all zero when max|x| is zero. (16 bits, so that only the keys carry quantisation noise.)
+    void (*quantize_query)(const float* x, uint32_t count, int16_t* values, float* scale);
+    // One head of a key or value for the int8 KV cache, the same way with 127.
+    void (*quantize_head)(const float* x, uint32_t count, int8_t* values, float* scale);
+
+    // KV cache, int8: one head of one position is `head_dim` values (<= 512) and one f32 scale.
+    // scores[i] = float(dot(q, key i)) * (q_scale * key_scales[i * scale_stride]); the dot is an exact integer.
+    // Strides count elements.
+    void (*attention_scores_int8)(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride,
+                                  const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
+                                  float* scores);
+    // out[d] = out[d] + (probability[i] * value_scales[i * scale_stride]) * float(value[i][d]), for i in turn.
+    void (*attention_output_int8)(const float* probabilities, const int8_t* values, size_t value_stride,
+                                  const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
+                                  float* out);
+
+    // KV cache, f32 (the reference): scores[i] = dot(q, k_i) * scale, 16 partial sums by dim mod 16, fixed tree;
+    // out[d] = out[d] + probability[i] * value[i][d].
+    void (*attention_scores_f32)(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim,
+                                 uint32_t count, float* scores);
+    void (*attention_output_f32)(const float* probabilities, const float* values, size_t value_stride,
+                                 uint32_t head_dim, uint32_t count, float* out);
+
+    // The same over f16 (IEEE binary16) keys and values, each widened exactly.
+    void (*attention_scores_f16)(const float* q, float scale, const uint16_t* keys, size_t key_stride,
+                                 uint32_t head_dim, uint32_t count, float* scores);
+    void (*attention_output_f16)(const float* probabilities, const uint16_t* values, size_t value_stride,
+                                 uint32_t head_dim, uint32_t count, float* out);
+};
+
+// The tables that this build holds, best first; the scalar one is always the last.
+// `supported` in the second form: those that this processor can run.
+size_t kernel_tables(const KernelTable* const** tables);
+// The best table that this processor runs, or the one with this name; null when there is no such table here.
+const KernelTable* select_kernels(const char* name);
+
+}  // namespace linnet

@@ -1,0 +1,241 @@
+/* Linnet: a language model where the person is. The public C API and its manual.
+ *
+ * C11-clean; C++20 inside. No globals, no heap, no exceptions, no stdio: the caller gives the memory (one arena) and a
+ * `linnet_platform` (platform/platform.h) through which the model file is read. Any number of models can be open at a
+ * time, each in an arena of its own. A model and its sessions belong to one thread at a time; `linnet_stop` may be
+ * called from any thread or interrupt.
+ *
+ *     linnet_options options = linnet_default_options();
+ *     linnet_plan plan;
+ *     linnet_error error;
+ *     if (linnet_make_plan(&platform, &options, &plan, &error)) return complain(error.text);
+ *     void* arena = get_memory(plan.total_bytes);                        // aligned to LINNET_ARENA_ALIGNMENT
+ *     linnet_model* model;
+ *     if (linnet_open(&platform, &options, arena, plan.total_bytes, &model, &error)) return complain(error.text);
+ *     linnet_session* session;
+ *     linnet_session_open(model, &session, &error);
+ *     linnet_evaluate(session, tokens, token_count, &error);             // prefill
+ *     while (...) { linnet_sample(session, &sampling, &token, &error); linnet_evaluate(session, &token, 1, &error); }
+ *
+ * Every function that can fail returns a linnet_status and, where it takes a linnet_error, fills in a sentence that says
+ * what happened and what can be done. After a failure the model and session are as they were before the call, except
+ * where a function says otherwise. Results are the same bits on every target, thread count, batch size and memory plan.
+ */
+#ifndef LINNET_H
+#define LINNET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "platform/platform.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LINNET_API_VERSION 1u
+#define LINNET_ARENA_ALIGNMENT 64u
+#define LINNET_MAX_STOP_TOKENS 8u
+
+typedef int32_t linnet_status;
+enum {
+    LINNET_OK = 0,
+    LINNET_BAD_ARGUMENT = 2, /* the call asks for what is not possible */
+    LINNET_BAD_FILE = 3,     /* the model file is malformed or damaged */
+    LINNET_DOES_NOT_FIT = 4, /* the arena, the ceiling or the context is too small */
+    LINNET_IO = 5,           /* the platform could not read */
+    LINNET_CANCELLED = 6,    /* linnet_stop was called, or platform.yield asked for it */
+    LINNET_UNSUPPORTED = 7   /* well-formed, but more than this version can do */
+};
+
+typedef struct linnet_error {
+    linnet_status status;
+    char text[320]; /* UTF-8, one sentence, terminated, no control characters */
+} linnet_error;
+
+typedef struct linnet_model linnet_model;
+typedef struct linnet_session linnet_session;
+
+/* ---- options and plan ------------------------------------------------------------------------------------------- */
+
+enum { LINNET_KV_INT8 = 1, LINNET_KV_F16 = 2, LINNET_KV_F32 = 3 };
+
+typedef struct linnet_options {
+    uint32_t version;    /* LINNET_API_VERSION */
+    uint32_t context;    /* tokens a session holds; 0: the model's own context, at most 4096 */
+    uint32_t kv_format;  /* LINNET_KV_INT8 (default), LINNET_KV_F16, LINNET_KV_F32 */
+    uint32_t batch;      /* tokens a prefill pass computes together, 1..512; 0: 64 */
+    uint32_t sessions;   /* sessions that can be open at the same time, 1..64; 0: 1 */
+    uint64_t memory;     /* ceiling for the arena in bytes; 0: whatever the plan needs */
+    const char* kernels; /* "scalar", "avx2", "avx512", ...; null: the best that this processor runs */
+    uint32_t verify;     /* 1: the weights' checksums are compared while they load (default); 0: not */
+    uint32_t text_only;  /* 1: no weights and no sessions, only the tokenizer and the chat template; 0: all (default) */
+    uint32_t text_run;   /* bytes of text without a word boundary that linnet_tokenize can take; 0: 16384 */
+} linnet_options;
+
+linnet_options linnet_default_options(void);
+
+/* Bytes by purpose. total_bytes is what the arena must have: the core uses nothing else. */
+typedef struct linnet_plan {
+    uint64_t weights_bytes;     /* weights held in the arena; 0 where the platform maps them */
+    uint64_t mapped_bytes;      /* weights used in place through platform.map */
+    uint64_t kv_bytes;          /* KV caches of all sessions */
+    uint64_t activation_bytes;  /* working memory of a pass of `batch` tokens */
+    uint64_t tokenizer_bytes;
+    uint64_t session_bytes;     /* token history, logits, sampler of all sessions */
+    uint64_t other_bytes;       /* the model's own structures, RoPE tables, alignment */
+    uint64_t total_bytes;
+    uint32_t context;           /* tokens */
+    uint32_t batch;
+    uint32_t layers_resident;
+    uint32_t layers_streamed;
+    uint64_t streamed_bytes_per_pass; /* read from storage in each pass over the weights */
+    uint64_t weight_bytes_per_token;  /* weights a decoded token reads, wherever they lie */
+} linnet_plan;
+
+/* Reads the header only. LINNET_DOES_NOT_FIT names the smallest ceiling that would do. */
+linnet_status linnet_make_plan(const linnet_platform* platform, const linnet_options* options, linnet_plan* plan,
+                               linnet_error* error);
+
+/* ---- model ------------------------------------------------------------------------------------------------------ */
+
+/* Opens the model in `arena` (at least plan.total_bytes, aligned to LINNET_ARENA_ALIGNMENT), which belongs to the model
+ * until the caller forgets it: there is nothing to close. `platform` is copied; what it points to must outlive the
+ * model. Options are the ones that the plan was made with. */
+linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* arena,
+                          size_t arena_bytes, linnet_model** model, linnet_error* error);
+
+typedef struct linnet_info {
+    const char* name; /* not terminated: name_bytes long */
+    uint32_t name_bytes;
+    uint32_t vocabulary; /* length of a row of logits */
+    uint32_t hidden, layers, heads, kv_heads, head_dim, feed_forward;
+    uint32_t context;         /* of a session, as planned */
+    uint32_t model_context;   /* what the model was trained for */
+    uint32_t window_keys;     /* sliding window; 0: none */
+    uint32_t has_tokenizer;   /* 0: linnet_tokenize and the like are refused */
+    uint32_t chat_template;   /* 0: none; else a ChatTemplate of core/model/format.h */
+    const char* chat_template_name; /* "none", "phi-3", "phi-3.5", "phi-4-mini", "llama-2", "zephyr", "chatml" */
+    const char* kernels;      /* the kernel family in use */
+    int32_t bos_token;        /* -1: none */
+    uint32_t eos_count;
+    int32_t eos_tokens[LINNET_MAX_STOP_TOKENS];
+    uint64_t parameters;      /* weights in the model's matrices and vectors */
+} linnet_info;
+
+void linnet_get_info(const linnet_model* model, linnet_info* info);
+
+/* ---- text ------------------------------------------------------------------------------------------------------- */
+
+enum {
+    LINNET_TEXT_PLAIN = 0,
+    LINNET_TEXT_SPECIAL = 1,    /* "<|user|>" and the like become their tokens. Never for text from a user. */
+    LINNET_TEXT_NO_BOS = 2      /* do not begin with the model's BOS token even if the model asks for it */
+};
+
+/* Text to tokens. Writes at most `capacity` and sets *count to the number there are, so that a first call with
+ * capacity 0 measures. Equal to SentencePiece on any bytes. Text of any length, in the arena's memory: only a run of
+ * more than options.text_run bytes without any word boundary is LINNET_DOES_NOT_FIT. */
+linnet_status linnet_tokenize(linnet_model* model, const char* text, size_t text_bytes, uint32_t flags, int32_t* tokens,
+                              size_t capacity, size_t* count, linnet_error* error);
+
+/* Tokens to text, piece by piece: whole UTF-8 characters only. Zero-initialise for a new text. */
+typedef struct linnet_text_stream {
+    uint8_t started;      /* 1: the dummy space of the first piece has been dealt with */
+    uint8_t pending_bytes;
+    uint8_t pending[6];
+} linnet_text_stream;
+
+/* Appends one token's text to `text` (capacity at least 512): UTF-8, not terminated, *text_bytes long, possibly empty.
+ * Special tokens give nothing unless flags has LINNET_TEXT_SPECIAL. */
+linnet_status linnet_detokenize(const linnet_model* model, linnet_text_stream* stream, int32_t token, uint32_t flags,
+                                char* text, size_t capacity, size_t* text_bytes, linnet_error* error);
+/* What was held back at the end: an incomplete character becomes U+FFFD. */
+void linnet_detokenize_end(linnet_text_stream* stream, char* text, size_t capacity, size_t* text_bytes);
+
+enum { LINNET_ROLE_SYSTEM = 0, LINNET_ROLE_USER = 1, LINNET_ROLE_ASSISTANT = 2 };
+
+typedef struct linnet_message {
+    uint32_t role;
+    const char* text; /* UTF-8, never parsed for special tokens */
+    size_t text_bytes;
+} linnet_message;
+
+/* A conversation to tokens by the model's own chat template, ending where the assistant's answer begins
+ * (add_answer_start = 1) or after the last message. Capacity as in linnet_tokenize. */
+linnet_status linnet_chat_tokens(linnet_model* model, const linnet_message* messages, size_t message_count,
+                                 uint32_t add_answer_start, int32_t* tokens, size_t capacity, size_t* count,
+                                 linnet_error* error);
+
+/* ---- sessions: one conversation, its KV cache and its tokens ------------------------------------------------------ */
+
+linnet_status linnet_session_open(linnet_model* model, linnet_session** session, linnet_error* error);
+void linnet_session_close(linnet_session* session);
+
+/* Tokens evaluated so far, and what they are. */
+uint32_t linnet_length(const linnet_session* session);
+const int32_t* linnet_tokens(const linnet_session* session);
+
+/* Forgets all but the first `length` tokens. */
+linnet_status linnet_rewind(linnet_session* session, uint32_t length, linnet_error* error);
+
+/* Evaluates `count` more tokens (prefill and decode are the same call). LINNET_DOES_NOT_FIT, and nothing done, when the
+ * context would overflow. Crossing a LongRoPE model's original context evaluates the whole history anew, as the
+ * reference does. When cancelled or failed in between, the tokens of the finished batches stay. */
+linnet_status linnet_evaluate(linnet_session* session, const int32_t* tokens, size_t count, linnet_error* error);
+
+/* The same, and calls `each` with the logits of every one of the `count` tokens in order. */
+typedef void (*linnet_logits_callback)(void* context, uint32_t position, const float* logits);
+linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count,
+                                  linnet_logits_callback each, void* context, linnet_error* error);
+
+/* Makes the session hold exactly these tokens, evaluating only what differs from what it holds (the longest common
+ * prefix is kept), at least the last one. *evaluated (may be null) is how many were computed. */
+linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, size_t count, size_t* evaluated,
+                                linnet_error* error);
+
+/* Logits after the last evaluated token, float[vocabulary]; null before the first. Valid until the next call. */
+const float* linnet_logits(const linnet_session* session);
+
+/* Asks a running linnet_evaluate to return LINNET_CANCELLED soon. Any thread. Cleared when it does. */
+void linnet_stop(linnet_model* model);
+
+/* ---- sampling ---------------------------------------------------------------------------------------------------- */
+
+typedef struct linnet_sampling {
+    float temperature;        /* 0: the most likely token, the lowest id among equals. 0..10 */
+    uint32_t top_k;           /* keep the k most likely; 0: all */
+    float top_p;              /* keep the fewest whose probabilities reach p; 1: all. (0, 1] */
+    float min_p;              /* drop those below min_p times the most likely; 0: none. [0, 1] */
+    float repetition_penalty; /* divides positive and multiplies negative logits of recent tokens; 1: none. (0, 10] */
+    uint32_t repetition_window; /* how many recent tokens that looks at; 0: all of the session */
+    uint64_t seed;            /* a session's random numbers restart when the seed changes */
+} linnet_sampling;
+
+linnet_sampling linnet_default_sampling(void); /* temperature 0.7, top_k 40, top_p 0.95, min_p 0.05, penalty 1, seed 0 */
+
+/* Chooses the next token from linnet_logits(session). Order of the filters: penalty, top_k, temperature, top_p, min_p. */
+linnet_status linnet_sample(linnet_session* session, const linnet_sampling* sampling, int32_t* token,
+                            linnet_error* error);
+
+/* 1 if this token ends a reply. */
+int32_t linnet_is_end(const linnet_model* model, int32_t token);
+
+/* ---- statistics -------------------------------------------------------------------------------------------------- */
+
+typedef struct linnet_stats {
+    uint64_t prefill_tokens, prefill_microseconds; /* evaluate calls of more than one token */
+    uint64_t decode_tokens, decode_microseconds;   /* evaluate calls of one token */
+    uint64_t bytes_read;                           /* through the platform, since open */
+    uint64_t arena_bytes;
+    uint64_t rebuilds;                             /* times a LongRoPE boundary made the session evaluate anew */
+} linnet_stats;
+
+void linnet_get_stats(const linnet_session* session, linnet_stats* stats);
+
+const char* linnet_status_name(linnet_status status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

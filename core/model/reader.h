@@ -1,0 +1,65 @@
+// Reads a .linnet file through the platform and checks it, once, against its real length. What passes here is trusted
+// by everything after it.
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/error.h"
+#include "core/kernels/kernels.h"
+#include "core/model/format.h"
+#include "platform/platform.h"
+
+namespace linnet {
+
+struct LayerWeights {
+    const float* attention_norm;
+    PackedMatrix qkv;
+    PackedMatrix attention_output;
+    const float* feed_forward_norm;
+    PackedMatrix gate_up;
+    PackedMatrix down;
+};
+
+// Where one tensor lies: what its record says, checked.
+struct TensorPlace {
+    TensorFormat format;
+    uint32_t group;
+    uint32_t rows;
+    uint32_t columns;
+    uint64_t offset;  // from the start of the weights
+    uint64_t bytes;
+};
+
+struct LayerPlaces {
+    TensorPlace attention_norm, qkv, attention_output, feed_forward_norm, gate_up, down;
+};
+
+// Where everything lies; made from the header and the tensor table alone.
+struct ModelLayout {
+    TensorPlace embedding;  // rows == 0 when tied
+    TensorPlace output_norm;
+    TensorPlace output;
+    uint64_t layers_offset;  // of the first layer's first tensor: what stands before it is the embedding
+    uint64_t tail_offset;    // of output_norm
+    uint64_t parameters;
+    uint64_t bytes_per_token;  // weights that one decoded token reads
+};
+
+// One read through the platform; a failure becomes a sentence with the offset.
+Status read_bytes(const linnet_platform& platform, uint64_t offset, void* to, uint64_t bytes, Error& error);
+
+// The header: magic, version, checksum, every count and offset in range.
+Status read_header(const linnet_platform& platform, FileHeader& header, Error& error);
+
+// The tensor table against the layout that the configuration demands. `layers` (header.config.layers entries) may be null.
+Status read_layout(const linnet_platform& platform, const FileHeader& header, ModelLayout& layout, LayerPlaces* layers,
+                   Error& error);
+
+// Compares the metadata's checksum (configuration apart: the header's own covers it). Reads in small pieces.
+Status verify_metadata(const linnet_platform& platform, const FileHeader& header, Error& error);
+
+// Reads weights [from, weights_bytes) into `memory` in chunks, comparing every chunk's checksum when `verify` is set; with it
+// the bytes before `from` are read (into `scratch`) and compared too. `scratch` holds `scratch_bytes` (at least 1).
+Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory,
+                    bool verify, uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error);
+
+}  // namespace linnet

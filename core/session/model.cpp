@@ -1,0 +1,235 @@
+#include "core/session/model.h"
+
+#include <new>
+
+namespace linnet {
+
+namespace {
+
+constexpr uint32_t default_context = 4096;
+constexpr uint32_t default_batch = 64;
+constexpr uint32_t largest_batch = 512;
+constexpr uint32_t default_text_run = 16384;
+
+PackedMatrix matrix_at(const TensorPlace& place, const uint8_t* base, uint64_t base_offset) {
+    return {base + (place.offset - base_offset), place.format, place.rows, place.columns, place.group,
+            block_stride(place.format, place.columns, place.group)};
+}
+
+const float* vector_at(const TensorPlace& place, const uint8_t* base, uint64_t base_offset) {
+    return reinterpret_cast<const float*>(base + (place.offset - base_offset));
+}
+
+}  // namespace
+
+Status settle(const linnet_platform& platform, const linnet_options& options, const FileHeader& header, Settings& settings,
+              Error& error) {
+    const ModelConfig& config = header.config;
+    if (options.version != LINNET_API_VERSION) {
+        return error.fail(Status::bad_argument) << "linnet_options.version is " << options.version << "; this is version "
+                                                << LINNET_API_VERSION << ". Start from linnet_default_options().";
+    }
+    if (platform.version != LINNET_PLATFORM_VERSION || platform.read == nullptr) {
+        return error.fail(Status::bad_argument) << "The platform has the wrong version or no read function.";
+    }
+    if ((platform.begin_read == nullptr) != (platform.wait == nullptr)) {
+        return error.fail(Status::bad_argument) << "The platform must give both begin_read and wait, or neither.";
+    }
+    settings.context = options.context != 0 ? options.context
+                                            : (config.context < default_context ? config.context : default_context);
+    if (settings.context > config.context) {
+        return error.fail(Status::bad_argument) << "A context of " << settings.context
+                                                << " tokens was asked for; this model has at most " << config.context << '.';
+    }
+    switch (options.kv_format) {
+        case LINNET_KV_INT8: settings.kv_format = KvFormat::int8; break;
+        case LINNET_KV_F16: settings.kv_format = KvFormat::f16; break;
+        case LINNET_KV_F32: settings.kv_format = KvFormat::f32; break;
+        default:
+            return error.fail(Status::bad_argument) << "kv_format " << options.kv_format << " is not one of int8, f16 and f32.";
+    }
+    settings.batch = options.batch != 0 ? options.batch : default_batch;
+    if (settings.batch > largest_batch) {
+        return error.fail(Status::bad_argument) << "A batch of " << settings.batch << " tokens was asked for; the most is "
+                                                << largest_batch << '.';
+    }
+    if (settings.batch > settings.context) settings.batch = settings.context;
+    settings.sessions = options.sessions != 0 ? options.sessions : 1;
+    if (settings.sessions > 64) return error.fail(Status::bad_argument) << "At most 64 sessions can be asked for.";
+    if (options.verify > 1 || options.text_only > 1) {
+        return error.fail(Status::bad_argument) << "verify and text_only are 0 or 1.";
+    }
+    settings.verify = options.verify != 0;
+    settings.text_only = options.text_only != 0;
+    settings.text_run = options.text_run != 0 ? options.text_run : default_text_run;
+    settings.threads = platform.parallel == nullptr || platform.threads == 0 ? 1 : platform.threads;
+    settings.kernels = select_kernels(options.kernels);
+    if (settings.kernels == nullptr) {
+        return error.fail(Status::bad_argument) << "There are no \"" << options.kernels
+                                                << "\" kernels in this build, or this processor cannot run them.";
+    }
+    return Status::ok;
+}
+
+Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout,
+              const Settings& settings, Arena& arena, linnet_plan& plan, linnet_model** out, Error& error) {
+    const ModelConfig& config = header.config;
+    plan = {};
+    plan.context = settings.context;
+    plan.batch = settings.batch;
+    plan.weight_bytes_per_token = layout.bytes_per_token;
+    uint64_t mark = 0;
+    // Bytes taken since the last call.
+    const auto taken = [&] {
+        const uint64_t bytes = arena.used() - mark;
+        mark = arena.used();
+        return bytes;
+    };
+
+    linnet_model* model = arena.take<linnet_model>(1);
+    char* name = arena.take<char>(header.name_bytes, 8);
+    const uint64_t factor_count = config.rotary_dims / 2;
+    float* factors[2] = {nullptr, nullptr};
+    const uint64_t factor_offsets[2] = {header.rope_short_offset, header.rope_long_offset};
+    const bool real = !arena.measuring();
+    if (real && !arena.overflowed()) new (model) linnet_model{};
+    RopeFrequencies rope;
+    LayerPlaces* places = nullptr;
+    LayerWeights* layers = nullptr;
+    if (!settings.text_only) {
+        for (int i = 0; i < 2; ++i) {
+            if (factor_offsets[i] == 0) continue;
+            factors[i] = arena.take<float>(factor_count);
+            if (factors[i] == nullptr) continue;
+            if (Status status = read_bytes(platform, factor_offsets[i], factors[i], factor_count * 4, error);
+                status != Status::ok) {
+                return status;
+            }
+            for (uint64_t k = 0; k < factor_count; ++k) {
+                if (!(factors[i][k] >= 1e-3f && factors[i][k] <= 1e6f)) {
+                    return error.fail(Status::bad_file) << "The model file is damaged: RoPE factor " << k << " is out of range.";
+                }
+            }
+        }
+        rope.create(config, factors[0], factors[1], arena);
+        places = arena.take<LayerPlaces>(config.layers);
+        layers = arena.take<LayerWeights>(config.layers);
+    }
+    plan.other_bytes = taken();
+
+    // The tokenizer is used in place where the platform maps the file.
+    const void* mapped_block = nullptr;
+    if (header.tokenizer_bytes != 0 && platform.map != nullptr) {
+        mapped_block = platform.map(platform.context, header.tokenizer_offset, static_cast<size_t>(header.tokenizer_bytes));
+    }
+    uint8_t* block = mapped_block == nullptr ? arena.take<uint8_t>(header.tokenizer_bytes) : nullptr;
+    const size_t text_bytes = header.tokenizer_bytes != 0 ? Tokenizer::workspace_bytes(settings.text_run) : 0;
+    uint8_t* text_workspace = arena.take<uint8_t>(text_bytes);
+    plan.tokenizer_bytes = taken();
+
+    Workspace workspace;
+    linnet_session* sessions = nullptr;
+    const uint8_t* weights = nullptr;
+    uint8_t* weight_memory = nullptr;
+    const uint64_t weight_bytes = header.weights_bytes - layout.layers_offset;
+    if (!settings.text_only) {
+        workspace.create(config, layout, settings.batch, KvCache::slots_for(config, settings.context, settings.batch),
+                         settings.threads, arena);
+        plan.activation_bytes = taken();
+        sessions = arena.take<linnet_session>(settings.sessions);
+        for (uint32_t i = 0; i < settings.sessions; ++i) {
+            linnet_session session{};
+            session.model = model;
+            session.tokens = arena.take<int32_t>(settings.context);
+            session.logits = arena.take<float>(config.vocabulary);
+            session.sampler.create(config.vocabulary, arena);
+            plan.session_bytes += taken();
+            session.cache.create(config, settings.kv_format, settings.context, settings.batch, arena);
+            plan.kv_bytes += taken();
+            if (real && !arena.overflowed()) sessions[i] = session;
+        }
+        if (platform.map != nullptr && weight_bytes <= SIZE_MAX) {
+            weights = static_cast<const uint8_t*>(platform.map(platform.context, header.weights_offset + layout.layers_offset,
+                                                               static_cast<size_t>(weight_bytes)));
+        }
+        if (weights != nullptr) {
+            plan.mapped_bytes = weight_bytes;
+        } else {
+            weight_memory = arena.take<uint8_t>(weight_bytes);
+            weights = weight_memory;
+            plan.weights_bytes = taken();
+        }
+        plan.layers_resident = config.layers;
+    }
+    plan.total_bytes = align_up(arena.used(), LINNET_ARENA_ALIGNMENT);
+    if (!real) return Status::ok;
+    if (arena.overflowed()) {
+        return error.fail(Status::does_not_fit) << "The arena is too small: this plan needs " << plan.total_bytes << " bytes.";
+    }
+
+    *out = model;
+    model->platform = platform;
+    model->header = header;
+    model->layout = layout;
+    model->plan = plan;
+    model->name = name;
+    model->sessions = sessions;
+    model->session_count = settings.text_only ? 0 : settings.sessions;
+    model->text_only = settings.text_only;
+    model->text_workspace = text_workspace;
+    model->text_workspace_bytes = text_bytes;
+    if (Status status = read_bytes(platform, header.name_offset, name, header.name_bytes, error); status != Status::ok) {
+        return status;
+    }
+    if (header.tokenizer_bytes != 0) {
+        if (mapped_block == nullptr) {
+            Status status = read_bytes(platform, header.tokenizer_offset, block, header.tokenizer_bytes, error);
+            if (status != Status::ok) return status;
+        }
+        const uint8_t* at = mapped_block != nullptr ? static_cast<const uint8_t*>(mapped_block) : block;
+        if (Status status = model->tokenizer.open(at, static_cast<size_t>(header.tokenizer_bytes), error); status != Status::ok) {
+            return status;
+        }
+        if (model->tokenizer.vocabulary() > config.vocabulary) {
+            return error.fail(Status::bad_file) << "The model file is damaged: its tokenizer has "
+                                                << model->tokenizer.vocabulary() << " pieces and its output matrix only "
+                                                << config.vocabulary << " rows.";
+        }
+    }
+    if (settings.text_only) return Status::ok;
+
+    ModelLayout again;
+    if (Status status = read_layout(platform, header, again, places, error); status != Status::ok) return status;
+    for (uint32_t i = 0; i < config.layers; ++i) {
+        const LayerPlaces& place = places[i];
+        layers[i] = {vector_at(place.attention_norm, weights, layout.layers_offset),
+                     matrix_at(place.qkv, weights, layout.layers_offset),
+                     matrix_at(place.attention_output, weights, layout.layers_offset),
+                     vector_at(place.feed_forward_norm, weights, layout.layers_offset),
+                     matrix_at(place.gate_up, weights, layout.layers_offset),
+                     matrix_at(place.down, weights, layout.layers_offset)};
+    }
+    Decoder& decoder = model->decoder;
+    decoder.config = &model->header.config;
+    decoder.platform = &model->platform;
+    decoder.kernels = settings.kernels;
+    decoder.layers = layers;
+    decoder.output_norm = vector_at(layout.output_norm, weights, layout.layers_offset);
+    decoder.output = matrix_at(layout.output, weights, layout.layers_offset);
+    decoder.rope = rope;
+    decoder.work = workspace;
+    if (layout.embedding.rows == 0) {
+        decoder.embedding.tied = &decoder.output;
+    } else {
+        decoder.embedding = {layout.embedding.format, layout.embedding.group, layout.embedding.columns,
+                             header.weights_offset + layout.embedding.offset, nullptr};
+    }
+    if (weight_memory == nullptr) return Status::ok;
+    // The activations are not in use yet: they hold what is read only to be compared.
+    uint64_t scratch_bytes = plan.activation_bytes - tensor_alignment;
+    if (scratch_bytes > 65536) scratch_bytes = 65536;
+    return load_weights(platform, header, layout.layers_offset, weight_memory, settings.verify,
+                        reinterpret_cast<uint8_t*>(workspace.x), scratch_bytes, decoder.bytes_read, error);
+}
+
+}  // namespace linnet

@@ -1,0 +1,74 @@
+// What stands behind linnet_model and linnet_session, and how the arena is divided among them.
+#pragma once
+
+#include <atomic>
+
+#include "core/base/arena.h"
+#include "core/base/error.h"
+#include "core/linnet.h"
+#include "core/model/decoder.h"
+#include "core/model/reader.h"
+#include "core/session/kv_cache.h"
+#include "core/session/sampler.h"
+#include "core/text/tokenizer.h"
+
+// One conversation: its tokens, the cache of those that have been evaluated, and the logits after the last one.
+//
+// Invariant: cached <= length; the cache holds tokens [0, cached), as far back as the window reaches, all computed with
+// one set of RoPE factors (cached_long). Tokens in [cached, length) are known but will be computed (again) by the next
+// evaluation: after a rewind that a ring of slots no longer covers, and where a LongRoPE model changes its factors.
+struct linnet_session {
+    linnet_model* model;
+    int32_t* tokens;  // [context]
+    float* logits;    // [vocabulary]
+    linnet::KvCache cache;
+    linnet::Sampler sampler;
+    linnet_stats stats;
+    uint32_t length;
+    uint32_t cached;
+    uint32_t written;  // one past the last position whose keys are in the cache, forgotten ones included
+    bool cached_long;
+    bool has_logits;
+    bool open;
+};
+
+struct linnet_model {
+    linnet_platform platform;
+    linnet::FileHeader header;
+    linnet::ModelLayout layout;
+    linnet::Decoder decoder;
+    linnet::Tokenizer tokenizer;
+    void* text_workspace;
+    size_t text_workspace_bytes;
+    const char* name;
+    linnet_plan plan;
+    linnet_session* sessions;
+    uint32_t session_count;
+    bool text_only;
+    std::atomic<uint32_t> stop;
+};
+
+namespace linnet {
+
+// Options with every default filled in, checked against the model.
+struct Settings {
+    uint32_t context;
+    uint32_t batch;
+    uint32_t sessions;
+    uint32_t threads;
+    uint32_t text_run;
+    KvFormat kv_format;
+    bool text_only;
+    bool verify;
+    const KernelTable* kernels;
+};
+
+Status settle(const linnet_platform& platform, const linnet_options& options, const FileHeader& header, Settings& settings,
+              Error& error);
+
+// Divides the arena: over a measuring one only the plan comes out; over a real one `*model` is made (its weights not yet
+// read). Both take the same bytes in the same order. `layers`: where the layers' places were put, for open().
+Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout,
+              const Settings& settings, Arena& arena, linnet_plan& plan, linnet_model** model, Error& error);
+
+}  // namespace linnet

@@ -1,0 +1,53 @@
+// Chooses the next token. Everything is in double precision with our own exp and our own random numbers, in one order, so that a
+// seed gives the same text on every platform.
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/error.h"
+#include "core/linnet.h"
+
+namespace linnet {
+
+// xoshiro256++ (Blackman and Vigna, 2019), seeded by SplitMix64.
+class Random {
+public:
+    void seed(uint64_t value);
+    double uniform();  // [0, 1), 53 bits
+
+private:
+    uint64_t state_[4] = {};
+};
+
+class Sampler {
+public:
+    void create(uint32_t vocabulary, Arena& arena);
+    // The next choice begins its seed's numbers anew.
+    void restart() { seeded_ = false; }
+
+    // Refuses what is out of range, with the field's name.
+    static Status check(const linnet_sampling& sampling, Error& error);
+
+    // `usable`: ids at and above are never chosen. `recent`: the tokens that the repetition penalty looks at.
+    Status choose(const float* logits, uint32_t usable, const linnet_sampling& sampling, const int32_t* recent,
+                  size_t recent_count, int32_t& token, Error& error);
+
+private:
+    struct Candidate {
+        float logit;
+        int32_t id;
+    };
+    static bool better(const Candidate& a, const Candidate& b) {
+        return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+    }
+    void sift_down(uint32_t root, uint32_t count);
+
+    Candidate* candidates_ = nullptr;
+    double* weights_ = nullptr;
+    uint32_t* penalised_ = nullptr;  // bit set by id
+    uint32_t vocabulary_ = 0;
+    Random random_;
+    uint64_t seed_ = 0;
+    bool seeded_ = false;
+};
+
+}  // namespace linnet
