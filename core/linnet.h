@@ -161,11 +161,24 @@ typedef struct linnet_message {
     size_t text_bytes;
 } linnet_message;
 
-/* A conversation to tokens by the model's own chat template, ending where the assistant's answer begins
- * (add_answer_start = 1) or after the last message. Capacity as in linnet_tokenize. */
+enum {
+    LINNET_CHAT_ANSWER = 1,   /* end where the assistant's answer begins */
+    LINNET_CHAT_CONTINUES = 2 /* begin with what closes the answer that the session has just generated; no BOS */
+};
+
+/* A conversation to tokens by the model's own chat template. Capacity as in linnet_tokenize. A conversation that goes on
+ * in the same session is best extended: the new messages alone with LINNET_CHAT_CONTINUES | LINNET_CHAT_ANSWER, evaluated
+ * after what the session holds, so that nothing is computed twice. */
 linnet_status linnet_chat_tokens(linnet_model* model, const linnet_message* messages, size_t message_count,
-                                 uint32_t add_answer_start, int32_t* tokens, size_t capacity, size_t* count,
-                                 linnet_error* error);
+                                 uint32_t flags, int32_t* tokens, size_t capacity, size_t* count, linnet_error* error);
+
+/* What to forget when a conversation outgrows the context: sets *forgotten to the fewest of the oldest messages (after a
+ * system message in first place, which stays) that must go, so that the rest with the start of an answer leaves room for
+ * `answer_tokens` more; a conversation then begins with a question of the user. LINNET_DOES_NOT_FIT when the last message
+ * alone is too long. The tokens are those of the messages that are kept: { system message, messages[first + forgotten..] }
+ * with first = 1 where messages[0] is a system message, else 0. */
+linnet_status linnet_chat_fit(linnet_model* model, const linnet_message* messages, size_t message_count,
+                              uint32_t answer_tokens, size_t* forgotten, linnet_error* error);
 
 /* ---- sessions: one conversation, its KV cache and its tokens ------------------------------------------------------ */
 
@@ -220,6 +233,46 @@ linnet_status linnet_sample(linnet_session* session, const linnet_sampling* samp
 
 /* 1 if this token ends a reply. */
 int32_t linnet_is_end(const linnet_model* model, int32_t token);
+
+/* ---- generation -------------------------------------------------------------------------------------------------- */
+
+typedef int32_t linnet_finish;
+enum {
+    LINNET_FINISH_END = 1,      /* the model ended its reply */
+    LINNET_FINISH_STOP = 2,     /* a stop string came up; the text ends before it */
+    LINNET_FINISH_LENGTH = 3,   /* max_tokens were generated */
+    LINNET_FINISH_CONTEXT = 4,  /* the context is full */
+    LINNET_FINISH_CANCELLED = 5 /* linnet_stop, platform.yield or the callback's answer */
+};
+
+#define LINNET_MAX_STOPS 16u
+#define LINNET_MAX_STOP_BYTES 128u
+
+typedef struct linnet_generation {
+    linnet_sampling sampling;
+    uint32_t max_tokens;        /* 0: as many as the context has room for */
+    uint32_t text_flags;        /* LINNET_TEXT_SPECIAL: special tokens are shown */
+    uint32_t ignore_end;        /* 1: go on past tokens that end a reply (benchmarks, base models) */
+    const char* const* stops;   /* stop strings, UTF-8, terminated, each 1..LINNET_MAX_STOP_BYTES bytes */
+    uint32_t stop_count;        /* at most LINNET_MAX_STOPS */
+    /* Each token as it is chosen, with its logit and the text that is certain by now (whole characters; what could be the
+     * beginning of a stop string is held back; possibly empty). May be null. An answer other than 0 ends the generation. */
+    int32_t (*piece)(void* context, int32_t token, float logit, const char* text, size_t text_bytes);
+    void* context;
+} linnet_generation;
+
+typedef struct linnet_generated {
+    linnet_finish finish;
+    uint32_t tokens;            /* generated, an end token not counted */
+    int32_t end_token;          /* that ended the reply, -1: none. It is not evaluated: LINNET_CHAT_CONTINUES brings it */
+} linnet_generated;
+
+linnet_generation linnet_default_generation(void);
+
+/* Samples and evaluates token after token, from the logits that the session has. Every token given to `piece` is evaluated
+ * but the last one when the context is full. Text held back comes in a last call of `piece` with token -1. */
+linnet_status linnet_generate(linnet_session* session, const linnet_generation* generation, linnet_generated* generated,
+                              linnet_error* error);
 
 /* ---- statistics -------------------------------------------------------------------------------------------------- */
 
