@@ -1,6 +1,7 @@
 // The C API: checks what the caller gives, and turns the core's errors into linnet_error.
 #include "core/linnet.h"
 
+#include "core/session/generate.h"
 #include "core/session/session.h"
 #include "core/text/chat_template.h"
 #include "core/text/text_stream.h"
@@ -237,23 +238,22 @@ const float* linnet_logits(const linnet_session* session) { return session->has_
 void linnet_stop(linnet_model* model) { model->stop.store(1, std::memory_order_relaxed); }
 
 linnet_status linnet_sample(linnet_session* session, const linnet_sampling* sampling, int32_t* token, linnet_error* error) {
-    return guarded(error, [&](Error& inner) -> Status {
-        if (!session->has_logits) {
-            return inner.fail(Status::bad_argument) << "There are no logits to sample from: evaluate a token first.";
-        }
-        const uint32_t window = sampling->repetition_window;
-        const uint32_t recent = window == 0 || window > session->length ? session->length : window;
-        return session->sampler.choose(session->logits, session->model->header.config.usable_vocabulary, *sampling,
-                                       session->tokens + (session->length - recent), recent, *token, inner);
-    });
+    return guarded(error, [&](Error& inner) { return linnet::choose_next(*session, *sampling, *token, inner); });
 }
 
 int32_t linnet_is_end(const linnet_model* model, int32_t token) {
-    const linnet::ModelConfig& config = model->header.config;
-    for (uint32_t i = 0; i < config.eos_count; ++i) {
-        if (config.eos_tokens[i] == token) return 1;
-    }
-    return 0;
+    return linnet::is_end(model->header.config, token) ? 1 : 0;
+}
+
+linnet_generation linnet_default_generation(void) {
+    linnet_generation generation{};
+    generation.sampling = linnet_default_sampling();
+    return generation;
+}
+
+linnet_status linnet_generate(linnet_session* session, const linnet_generation* generation, linnet_generated* generated,
+                              linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::generate(*session, *generation, *generated, inner); });
 }
 
 void linnet_get_stats(const linnet_session* session, linnet_stats* stats) {

@@ -263,14 +263,16 @@ typedef struct linnet_generation {
 
 typedef struct linnet_generated {
     linnet_finish finish;
-    uint32_t tokens;            /* generated, an end token not counted */
-    int32_t end_token;          /* that ended the reply, -1: none. It is not evaluated: LINNET_CHAT_CONTINUES brings it */
+    uint32_t tokens;       /* generated, an end token not counted */
+    int32_t end_token;     /* that ended the reply, -1: none. Not evaluated: LINNET_CHAT_CONTINUES brings it */
+    int32_t pending_token; /* the last token given to `piece` where it has not been evaluated (every finish but
+                            * LINNET_FINISH_END): a session that goes on evaluates it first. -1: none */
 } linnet_generated;
 
 linnet_generation linnet_default_generation(void);
 
-/* Samples and evaluates token after token, from the logits that the session has. Every token given to `piece` is evaluated
- * but the last one when the context is full. Text held back comes in a last call of `piece` with token -1. */
+/* Samples and evaluates token after token, from the logits that the session has. Text held back comes in a last call of
+ * `piece` with token -1. linnet_stop ends it with LINNET_OK and LINNET_FINISH_CANCELLED. */
 linnet_status linnet_generate(linnet_session* session, const linnet_generation* generation, linnet_generated* generated,
                               linnet_error* error);
 
