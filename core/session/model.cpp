@@ -20,6 +20,13 @@ const float* vector_at(const TensorPlace& place, const uint8_t* base, uint64_t b
     return reinterpret_cast<const float*>(base + (place.offset - base_offset));
 }
 
+// Where the platform has these bytes of the file in memory; null where it has not, or not aligned as the kernels need it.
+const uint8_t* map(const linnet_platform& platform, uint64_t offset, uint64_t bytes) {
+    if (platform.map == nullptr || bytes > SIZE_MAX) return nullptr;
+    const void* at = platform.map(platform.context, offset, static_cast<size_t>(bytes));
+    return reinterpret_cast<uintptr_t>(at) % tensor_alignment == 0 ? static_cast<const uint8_t*>(at) : nullptr;
+}
+
 }  // namespace
 
 Status settle(const linnet_platform& platform, const linnet_options& options, const FileHeader& header, Settings& settings,
@@ -118,10 +125,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     plan.other_bytes = taken();
 
     // The tokenizer is used in place where the platform maps the file.
-    const void* mapped_block = nullptr;
-    if (header.tokenizer_bytes != 0 && platform.map != nullptr) {
-        mapped_block = platform.map(platform.context, header.tokenizer_offset, static_cast<size_t>(header.tokenizer_bytes));
-    }
+    const uint8_t* mapped_block = header.tokenizer_bytes != 0 ? map(platform, header.tokenizer_offset, header.tokenizer_bytes) : nullptr;
     uint8_t* block = mapped_block == nullptr ? arena.take<uint8_t>(header.tokenizer_bytes) : nullptr;
     const size_t text_bytes = header.tokenizer_bytes != 0 ? Tokenizer::workspace_bytes(settings.text_run) : 0;
     uint8_t* text_workspace = arena.take<uint8_t>(text_bytes);
@@ -148,10 +152,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
             plan.kv_bytes += taken();
             if (real && !arena.overflowed()) sessions[i] = session;
         }
-        if (platform.map != nullptr && weight_bytes <= SIZE_MAX) {
-            weights = static_cast<const uint8_t*>(platform.map(platform.context, header.weights_offset + layout.layers_offset,
-                                                               static_cast<size_t>(weight_bytes)));
-        }
+        weights = map(platform, header.weights_offset + layout.layers_offset, weight_bytes);
         if (weights != nullptr) {
             plan.mapped_bytes = weight_bytes;
         } else {
@@ -186,7 +187,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
             Status status = read_bytes(platform, header.tokenizer_offset, block, header.tokenizer_bytes, error);
             if (status != Status::ok) return status;
         }
-        const uint8_t* at = mapped_block != nullptr ? static_cast<const uint8_t*>(mapped_block) : block;
+        const uint8_t* at = mapped_block != nullptr ? mapped_block : block;
         if (Status status = model->tokenizer.open(at, static_cast<size_t>(header.tokenizer_bytes), error); status != Status::ok) {
             return status;
         }
@@ -224,12 +225,13 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
         decoder.embedding = {layout.embedding.format, layout.embedding.group, layout.embedding.columns,
                              header.weights_offset + layout.embedding.offset, nullptr};
     }
-    if (weight_memory == nullptr) return Status::ok;
+    if (weight_memory == nullptr && !settings.verify) return Status::ok;
     // The activations are not in use yet: they hold what is read only to be compared.
     uint64_t scratch_bytes = plan.activation_bytes - tensor_alignment;
     if (scratch_bytes > 65536) scratch_bytes = 65536;
-    return load_weights(platform, header, layout.layers_offset, weight_memory, settings.verify,
-                        reinterpret_cast<uint8_t*>(workspace.x), scratch_bytes, decoder.bytes_read, error);
+    const uint64_t kept_from = weight_memory != nullptr ? layout.layers_offset : header.weights_bytes;
+    return load_weights(platform, header, kept_from, weight_memory, settings.verify, reinterpret_cast<uint8_t*>(workspace.x),
+                        scratch_bytes, decoder.bytes_read, error);
 }
 
 }  // namespace linnet
