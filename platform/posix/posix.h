@@ -24,15 +24,21 @@ public:
     // Asks work under way to stop, from a signal handler; platform.yield answers 1 until it is called with false.
     void interrupt(bool value);
 
+    // Calls `each` from platform.yield with the bytes that have been read so far: progress while a model loads. Null: no more.
+    void watch(void (*each)(void* context, uint64_t bytes_read), void* context);
+    // What the last read that failed met, for a person; empty if none has.
+    std::string problem() const;
+
 private:
     struct State;
     std::unique_ptr<State> state_;
 };
 
-// Threads that this process may run at the same time (its affinity mask, not the machine's count).
+// Threads that this process may run at the same time: its affinity mask and its control group's quota, not the machine's count.
 uint32_t available_threads();
 
-// A block of memory for an arena: page-aligned, in huge pages where the kernel has them, given back by the destructor.
+// A block of memory for an arena: page-aligned, in huge pages where the kernel has them, given back by the destructor. Pages
+// come into being when they are first touched.
 class ArenaMemory {
 public:
     ArenaMemory() = default;
