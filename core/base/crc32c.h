@@ -8,5 +8,7 @@ namespace linnet {
 
 // Goes on from `crc`, the value for what came before; 0 to begin. crc32c(0, "123456789", 9) == 0xe3069283.
 uint32_t crc32c(uint32_t crc, const void* bytes, size_t count);
+// The same by table alone, as on a processor without an instruction for it.
+uint32_t crc32c_portable(uint32_t crc, const void* bytes, size_t count);
 
 }  // namespace linnet
