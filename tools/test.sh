@@ -95,18 +95,19 @@ part_asan() {
 }
 
 part_fuzz() {
-    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log seeds
+    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log corpus
     build_part fuzz -DLINNET_TOOLS=ON || { record fuzz 0 1 0 $((SECONDS - started)) "the build failed"; return; }
     for fuzzer in "$LINNET_ROOT"/build/fuzz/*fuzz_*; do
         [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
         name=${fuzzer##*/}
         log="$LINNET_ROOT/build/fuzz/$name.log"
-        seeds="$LINNET_ROOT/tests/fuzz/seeds/${name#linnet_fuzz_}"
+        corpus=("$fuzzer.corpus")
         mkdir -p "$fuzzer.corpus"
+        [ ! -d "$LINNET_ROOT/tests/fuzz/seeds/${name#linnet_fuzz_}" ] || corpus+=("$LINNET_ROOT/tests/fuzz/seeds/${name#linnet_fuzz_}")
         say "== fuzz: $name, $seconds s"
         # The corpus grows in the build folder; what is found there is written beside it.
         if (cd "$LINNET_ROOT/build/fuzz" && "$fuzzer" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-            "$fuzzer.corpus" $([ -d "$seeds" ] && printf '%s' "$seeds") >"$log" 2>&1 </dev/null); then
+            "${corpus[@]}" >"$log" 2>&1 </dev/null); then
             passed=$((passed + 1))
             say "  $(sed -n 's/^stat::number_of_executed_units: */inputs tried: /p' "$log")"
         else

@@ -40,7 +40,7 @@ build_preset() {
         mkdir -p "$directory"
     fi
     (
-        cd "$LINNET_ROOT"
+        cd "$LINNET_ROOT" || exit 1
         quietly "$directory/configure.log" cmake --preset "$preset" ${CMAKE_ARGUMENTS[@]+"${CMAKE_ARGUMENTS[@]}"} &&
             quietly "$directory/build.log" cmake --build "$directory" -j "$(cpu_count)" ${target[@]+"${target[@]}"}
     )

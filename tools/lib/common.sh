@@ -1,11 +1,12 @@
 # What the scripts of tools/ share: where things are, how they speak, how they fail. Sourced, never run.
 #
+# shellcheck shell=bash disable=SC2034
+#
 # Standard output belongs to results (an answer, a path); everything said to the person goes to standard error.
 
 LINNET_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# The exit codes of the `linnet` command, which the scripts keep.
+# The exit code of the `linnet` command for what was asked wrongly, which the scripts keep.
 EXIT_USAGE=2
-EXIT_BAD_INPUT=3
 
 say() { printf '%s\n' "$*" >&2; }
 

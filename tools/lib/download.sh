@@ -40,10 +40,10 @@ watch_size() {
 
 # download URL FILE SIZE: FILE grows until it has SIZE bytes; what is there already is kept. Says why when it cannot; returns 1.
 download() {
-    local url=$1 file=$2 size=$3 attempt code have_bytes watcher
+    local url=$1 file=$2 size=$3 tries=0 code have_bytes watcher
     local progress=(--silent --show-error)
     [ -t 2 ] && progress=(--progress-bar)
-    for attempt in 1 2 3 4 5; do
+    while [ $((tries += 1)) -le 5 ]; do
         have_bytes=$(file_size "$file")
         [ "$have_bytes" -gt "$size" ] && rm -f "$file" && have_bytes=0
         [ "$have_bytes" -eq "$size" ] && return 0

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Checks the form of the code: clang-format, clang-tidy, shellcheck.
+set -euo pipefail
+SCRIPT_NAME=tools/lint.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+help() {
+    cat <<'TEXT'
+Usage: tools/lint.sh [--fix] [format|tidy|shell ...]
+
+Checks every C and C++ file with clang-format-19 and clang-tidy-19 (a short list of checks that find mistakes: .clang-tidy),
+and every script with shellcheck. clang-tidy reads how files are compiled from build/native.
+
+Options:
+  --fix      let clang-format rewrite the files
+  --counts   print only "passed failed" on standard output
+  --help     this text
+TEXT
+}
+
+fix=no counts=no checks=()
+for argument in "$@"; do
+    case $argument in
+        --help | -h) help; exit 0 ;;
+        --fix) fix=yes ;;
+        --counts) counts=yes ;;
+        format | tidy | shell) checks+=("$argument") ;;
+        *) usage_error "there is no option $argument." ;;
+    esac
+done
+[ ${#checks[@]} -gt 0 ] || checks=(format tidy shell)
+cd "$LINNET_ROOT"
+
+passed=0 failed=0
+verdict() {
+    local name=$1 bad=$2 all=$3
+    passed=$((passed + all - bad)) failed=$((failed + bad))
+    say "$name: $all files, $bad of them with something to mend"
+}
+
+# Files that git knows or would know: not what is built or fetched.
+ours() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do [ ! -f "$file" ] || printf '%s\n' "$file"; done; }
+
+check_format() {
+    local files bad
+    mapfile -t files < <(ours '*.h' '*.hpp' '*.c' '*.cpp')
+    if [ $fix = yes ]; then clang-format-19 -i "${files[@]}"; fi
+    bad=$(printf '%s\n' "${files[@]}" | xargs -n 8 clang-format-19 --dry-run --Werror --ferror-limit=1 2>&1 | tee /dev/stderr |
+        grep -oE '^[^ :]+:[0-9]+:[0-9]+: error' | cut -d: -f1 | sort -u | wc -l) || true
+    verdict clang-format "$bad" ${#files[@]}
+    [ "$bad" -eq 0 ] || say "tools/lint.sh --fix format mends these."
+}
+
+check_tidy() {
+    local files bad logs
+    [ -f build/native/compile_commands.json ] || fail "clang-tidy wants build/native: run cmake --preset native first."
+    # Files that are compiled natively: compile_commands.json has one "file" line for each.
+    mapfile -t files < <(sed -n 's/^ *"file": "\(.*\.cpp\)",\{0,1\}$/\1/p' build/native/compile_commands.json | sort -u)
+    logs=$(mktemp -d)
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    printf '%s\n' "${files[@]}" | xargs -P "$(cpu_count)" -n 1 sh -c \
+        'clang-tidy-19 -p build/native --quiet "$2" >"$1/$(echo "$2" | tr / _)" 2>/dev/null || echo "$2" >>"$1/failed"' sh "$logs" || true
+    bad=0
+    if [ -f "$logs/failed" ]; then
+        bad=$(wc -l <"$logs/failed")
+        while read -r file; do cat "$logs/$(echo "$file" | tr / _)" >&2; done <"$logs/failed"
+    fi
+    rm -rf "$logs"
+    verdict clang-tidy "$bad" ${#files[@]}
+}
+
+check_shell() {
+    local files bad=0 file
+    mapfile -t files < <(ours '*.sh' .ci/run)
+    for file in "${files[@]}"; do
+        shellcheck --severity=warning --shell=bash --external-sources --source-path=SCRIPTDIR "$file" >&2 || bad=$((bad + 1))
+    done
+    verdict shellcheck "$bad" ${#files[@]}
+}
+
+for check in "${checks[@]}"; do "check_$check"; done
+[ $counts = no ] || printf '%d %d\n' $passed $failed
+[ $failed -eq 0 ]
