@@ -1,0 +1,26 @@
+#include "core/kernels/avx2/avx2.h"
+#include "core/kernels/scalar/scalar.h"
+#include "core/kernels/tables.h"
+
+namespace linnet {
+
+constexpr KernelTable avx2_kernels = {
+    .name = "avx2",
+    .matmul = avx2::matmul,
+    .quantize = scalar::quantize,
+    .rms_norm = scalar::rms_norm,
+    .add = scalar::add,
+    .swiglu = scalar::swiglu,
+    .rope = scalar::rope,
+    .softmax = scalar::softmax,
+    .quantize_query = scalar::quantize_query,
+    .quantize_head = scalar::quantize_head,
+    .attention_scores_int8 = scalar::attention_scores_int8,
+    .attention_output_int8 = scalar::attention_output_int8,
+    .attention_scores_f32 = scalar::attention_scores_f32,
+    .attention_output_f32 = scalar::attention_output_f32,
+    .attention_scores_f16 = scalar::attention_scores_f16,
+    .attention_output_f16 = scalar::attention_output_f16,
+};
+
+}  // namespace linnet
