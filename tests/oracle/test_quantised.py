@@ -1,0 +1,153 @@
+"""What quantisation costs: the logits' error with int8 activations, quantised weights and a quantised KV cache, beside a numpy
+simulation of what other runtimes do with the same weights (Q4_0 times Q8_0: activations to int8 in blocks of 32 with a half
+precision scale, keys and values in f16 or Q8_0).
+
+Sources in Q4_0 keep every weight in int4 groups of 32, so there the weights' own error is nothing and what is measured is the
+arithmetic's. The measure is the root mean square of the logits' error over that of the logits, and the Kullback-Leibler
+divergence of the next token's distribution; both over all tokens of several models, because one model's is a noisy figure.
+"""
+import support  # first: it skips the test where numpy is missing
+
+import unittest
+
+import numpy
+
+import make_models
+import reference
+
+SEEDS = (1, 2, 3)
+TOKENS = 96
+# Ours against the simulation: the same number of bits, in other places (one KV scale a head instead of one for 32 values).
+ALLOWANCE = 1.25
+
+
+def half(x):
+    return x.astype(numpy.float16).astype(numpy.float64)
+
+
+def in_blocks(x, width, levels, scale_type=half):
+    """Symmetric rounding to -levels..levels with one scale for `width` values along the last axis (the last may be shorter)."""
+    padding = -x.shape[-1] % width
+    padded = numpy.concatenate([x, numpy.zeros(x.shape[:-1] + (padding,))], axis=-1)
+    blocks = padded.reshape(*x.shape[:-1], -1, width)
+    largest = numpy.abs(blocks).max(axis=-1, keepdims=True)
+    scale = largest / levels
+    codes = numpy.rint(numpy.divide(blocks, scale, out=numpy.zeros_like(blocks), where=scale > 0))
+    return (codes * scale_type(scale)).reshape(padded.shape)[..., :x.shape[-1]]
+
+
+def int8_block(x):
+    return in_blocks(x, 32, 127)
+
+
+class Others(reference.Exact):
+    """What llama.cpp does: int8 activations in blocks of 32, and a KV cache of the given kind."""
+
+    def __init__(self, kv, activations=True):
+        self.kv, self.activations = kv, activations
+
+    def activation(self, x):
+        return int8_block(x) if self.activations else x
+
+    def cached(self, x):
+        return {"f32": lambda y: y, "f16": half, "int8": int8_block}[self.kv](x)
+
+
+def shapes():
+    return {
+        "phi3": make_models.phi3(hidden=128, heads=4, kv_heads=4, head_dim=32, feed_forward=256, vocabulary=512, layers=3),
+        "phi3-head-96": make_models.phi3(hidden=192, heads=2, kv_heads=2, head_dim=96, feed_forward=256, vocabulary=512),
+        "llama-gqa": make_models.llama(hidden=128, heads=4, kv_heads=2, head_dim=32, feed_forward=256, vocabulary=512, layers=3),
+        "phi3-tied": make_models.phi3(hidden=128, heads=4, kv_heads=2, head_dim=32, rotary_dims=24, feed_forward=256,
+                                      vocabulary=512, tied=True),
+    }
+
+
+class Pool:
+    """Errors of one way of computing, over all seeds."""
+
+    def __init__(self):
+        self.squares, self.divergences = [], []
+
+    def add(self, got, expected):
+        self.squares.append(reference.relative_error(got, expected) ** 2)
+        self.divergences.append(reference.divergence(got, expected))
+
+    def error(self):
+        return float(numpy.sqrt(numpy.mean(self.squares)))
+
+    def line(self):
+        return f"relative error {self.error():.5f}, divergence {numpy.mean(self.divergences):.6f}"
+
+
+class QuantisedTest(unittest.TestCase):
+    def source(self, name, config, seed, kind):
+        case = make_models.Case(f"{name}-{kind}-{seed}", config, "gguf", write=dict(kind=kind), seed=seed)
+        path, weights = make_models.write_case(case, support.linnet().folder)
+        tokens = make_models.random_tokens(config, TOKENS, seed)
+        return path, weights, tokens, reference.forward(config, weights, tokens)
+
+    def ours(self, path, tokens, convert, logits):
+        try:
+            return support.linnet().logits(support.linnet().convert(path, "quantised", *convert), tokens, *logits)
+        except support.Failed as failure:
+            self.fail(str(failure))
+
+    def test_arithmetic(self):
+        """Weights exact: int8 activations and the KV cache are all that is left."""
+        for name, config in shapes().items():
+            pools = {}
+            for seed in SEEDS:
+                path, weights, tokens, expected = self.source(name, config, seed, "Q4_0")
+                for kv in ("f32", "f16", "int8"):
+                    got = self.ours(path, tokens, ("--weights", "int4", "--group", "32"), ("--kv", kv))
+                    pools.setdefault(("ours", kv), Pool()).add(got, expected)
+                    others = reference.forward(config, weights, tokens, Others(kv))
+                    pools.setdefault(("others", kv), Pool()).add(others, expected)
+            for kv in ("f32", "f16", "int8"):
+                ours, others = pools["ours", kv], pools["others", kv]
+                print(f"{name}, Q4_0 weights, kv {kv}: ours {ours.line()}; others {others.line()}", flush=True)
+                with self.subTest(shape=name, kv=kv):
+                    self.assertLessEqual(ours.error(), ALLOWANCE * others.error())
+
+    def test_default_is_int8_kv(self):
+        config = shapes()["phi3"]
+        path, _, tokens, _ = self.source("default", config, 1, "Q4_0")
+        plain = self.ours(path, tokens, (), ())
+        named = self.ours(path, tokens, ("--weights", "int4", "--group", "32"), ("--kv", "int8"))
+        self.assertTrue(numpy.array_equal(plain, named))
+
+    def test_kv_alone(self):
+        """f32 weights: the KV cache is all that is left."""
+        for name in ("phi3", "phi3-head-96"):
+            config = shapes()[name]
+            for kv in ("f16", "int8"):
+                ours, others = Pool(), Pool()
+                for seed in SEEDS:
+                    path, weights, tokens, expected = self.source(name, config, seed, "F32")
+                    ours.add(self.ours(path, tokens, ("--weights", "f32"), ("--kv", kv)), expected)
+                    others.add(reference.forward(config, weights, tokens, Others(kv, activations=False)), expected)
+                print(f"{name}, f32 weights, kv {kv}: ours {ours.line()}; others {others.line()}", flush=True)
+                with self.subTest(shape=name, kv=kv):
+                    self.assertLessEqual(ours.error(), ALLOWANCE * others.error())
+
+    def test_weights(self):
+        """Weights from F32: the scale that is searched for must beat the largest value's, in every size of group."""
+        config = shapes()["phi3"]
+        ways = {("int4", 32): 7, ("int4", 64): 7, ("int4", 128): 7, ("int8", 32): 127}
+        for (weight, group), levels in ways.items():
+            ours, plain = Pool(), Pool()
+            for seed in SEEDS:
+                path, weights, tokens, expected = self.source("weights", config, seed, "F32")
+                got = self.ours(path, tokens, ("--weights", weight, "--group", group), ())
+                ours.add(got, expected)
+                rounded = {key: in_blocks(value, group, levels) if value.ndim == 2 and key != "embedding" else value
+                           for key, value in weights.items()}
+                plain.add(reference.forward(config, rounded, tokens, Others("int8")), expected)
+            print(f"{weight} group {group}: ours {ours.line()}; plain rounding {plain.line()}", flush=True)
+            with self.subTest(weights=weight, group=group):
+                self.assertLessEqual(ours.error(), (1.0 if weight == "int4" else ALLOWANCE) * plain.error())
+
+
+if __name__ == "__main__":
+    support.main()
