@@ -1,14 +1,15 @@
 // The C API: checks what the caller gives, and turns the core's errors into linnet_error.
 #include "core/linnet.h"
 
+#include "core/api_internal.h"
 #include "core/session/generate.h"
 #include "core/session/session.h"
 #include "core/text/chat_template.h"
-#include "core/text/text_stream.h"
 
 using linnet::Arena;
 using linnet::Error;
 using linnet::FileHeader;
+using linnet::guarded;
 using linnet::ModelLayout;
 using linnet::Settings;
 using linnet::Status;
@@ -18,23 +19,6 @@ namespace {
 static_assert(sizeof(linnet_error{}.text) >= Error::capacity);
 static_assert(LINNET_DOES_NOT_FIT == static_cast<int>(Status::does_not_fit));
 static_assert(LINNET_UNSUPPORTED == static_cast<int>(Status::unsupported));
-
-linnet_status report(const Error& from, linnet_error* to) {
-    if (to != nullptr) {
-        to->status = static_cast<linnet_status>(from.status());
-        memcpy(to->text, from.text(), Error::capacity);
-    }
-    return static_cast<linnet_status>(from.status());
-}
-
-// Runs a piece of the core and reports what it says.
-template <typename Work>
-linnet_status guarded(linnet_error* error, const Work& work) {
-    Error inner;
-    const Status status = work(inner);
-    if (status == Status::ok) inner.clear();
-    return report(inner, error);
-}
 
 Status prepare(const linnet_platform& platform, const linnet_options& options, FileHeader& header, ModelLayout& layout,
                Settings& settings, linnet_plan& plan, Error& error) {
@@ -141,30 +125,6 @@ void linnet_get_info(const linnet_model* model, linnet_info* info) {
     info->eos_count = config.eos_count;
     memcpy(info->eos_tokens, config.eos_tokens, sizeof info->eos_tokens);
     info->parameters = model->layout.parameters;
-}
-
-namespace {
-
-Status need_tokenizer(const linnet_model& model, Error& error) {
-    if (model.tokenizer.available()) return Status::ok;
-    return error.fail(Status::unsupported) << "This model file has no tokenizer that Linnet can use: give token ids instead of text.";
-}
-
-}  // namespace
-
-linnet_status linnet_tokenize(linnet_model* model, const char* text, size_t text_bytes, uint32_t flags, int32_t* tokens,
-                              size_t capacity, size_t* count, linnet_error* error) {
-    return guarded(error, [&](Error& inner) -> Status {
-        if ((flags & ~uint32_t{LINNET_TEXT_SPECIAL | LINNET_TEXT_NO_BOS}) != 0) {
-            return inner.fail(Status::bad_argument) << "linnet_tokenize was given unknown flags.";
-        }
-        if (Status status = need_tokenizer(*model, inner); status != Status::ok) return status;
-        linnet::Tokenizer::Options options;
-        options.parse_special = (flags & LINNET_TEXT_SPECIAL) != 0;
-        options.add_bos = (flags & LINNET_TEXT_NO_BOS) == 0 && model->header.config.add_bos != 0;
-        return model->tokenizer.encode({text, text_bytes}, options, model->text_workspace, model->text_workspace_bytes,
-                                       tokens, capacity, *count, inner);
-    });
 }
 
 linnet_status linnet_session_open(linnet_model* model, linnet_session** session, linnet_error* error) {

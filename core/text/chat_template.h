@@ -21,6 +21,7 @@ struct ChatRequest {
     size_t count;
     bool add_answer_start;  // end where the assistant's answer begins
     bool continues;         // begin with what closes the assistant's answer before: an end token, a line break; no BOS
+    const linnet_message* system = nullptr;  // a system message that stands before the others; null: none
 };
 
 // Writes at most `capacity` ids and sets `count` to the number of them in all. A role that the template has no place for, a

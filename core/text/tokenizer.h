@@ -13,6 +13,8 @@
 
 namespace linnet {
 
+struct TokenizerHeader;
+
 class Tokenizer {
 public:
     // `block` must stay valid and 8-aligned as long as the tokenizer is used.
@@ -43,10 +45,44 @@ public:
     // The raw piece ("▁the", "<0x0A>", "<|user|>"), valid as long as the block; empty outside the vocabulary.
     std::string_view piece(int32_t id) const;
 
+    // ---- for the encoder, the text stream and the chat templates -----------------------------------------------------------
+
+    bool dummy_prefix() const;        // a text begins with a space of its own
+    bool prefix_after_special() const;  // so does what follows a special token
+    bool cuts_before_space() const;   // words merge on their own
+    bool added(int32_t id) const;     // found in text only where special tokens are parsed
+    bool strips_right(int32_t id) const;  // swallows the white space after it
+    bool strips_left(int32_t id) const;
+    int32_t unknown() const;          // -1: none, and then there are byte pieces
+    // The piece that merging makes of this text; -1: none.
+    int32_t find(const char* text, size_t bytes) const;
+    // Lower merges first.
+    uint32_t rank(int32_t id) const { return ranks_[id]; }
+    // The piece of one byte; -1: this vocabulary has no byte pieces.
+    int32_t byte_id(uint8_t byte) const;
+    // The byte that a piece of Kind::byte stands for.
+    uint8_t byte_value(int32_t id) const;
+    // The longest added or control piece that the text begins with; -1: none.
+    int32_t special_at(std::string_view text) const;
+    // Pieces that are matched whole before anything merges, longest first, among those that begin with `byte`.
+    const uint32_t* user_defined(uint8_t byte, uint32_t& count) const;
+    bool has_user_defined() const;
+    // The longest piece that merging makes, in characters.
+    uint32_t longest_piece() const { return longest_piece_; }
+
 private:
     const uint8_t* block_ = nullptr;
-    size_t bytes_ = 0;
-    // ...
+    const TokenizerHeader* header_ = nullptr;
+    const uint32_t* entries_ = nullptr;
+    const uint32_t* ranks_ = nullptr;
+    const uint32_t* slots_ = nullptr;
+    const uint32_t* byte_ids_ = nullptr;
+    const uint32_t* special_first_ = nullptr;
+    const uint32_t* special_ids_ = nullptr;
+    const uint32_t* user_first_ = nullptr;
+    const uint32_t* user_ids_ = nullptr;
+    const char* text_ = nullptr;
+    uint32_t longest_piece_ = 0;
 };
 
 }  // namespace linnet
