@@ -25,6 +25,8 @@ struct Range {
     uint64_t value, low, high;
 };
 
+}  // namespace
+
 Status check_config(const ModelConfig& config, Error& error) {
     const Range ranges[] = {
         {"architecture", config.architecture, 1, 2},
@@ -68,6 +70,8 @@ Status check_config(const ModelConfig& config, Error& error) {
     }
     return Status::ok;
 }
+
+namespace {
 
 bool inside(uint64_t offset, uint64_t bytes, uint64_t low, uint64_t high) {
     return offset >= low && offset <= high && bytes <= high - offset;

@@ -47,6 +47,9 @@ struct ModelLayout {
 // One read through the platform; a failure becomes a sentence with the offset.
 Status read_bytes(const linnet_platform& platform, uint64_t offset, void* to, uint64_t bytes, Error& error);
 
+// Every field of a configuration in its range and consistent with the others. A converter asks the same question.
+Status check_config(const ModelConfig& config, Error& error);
+
 // The header: magic, version, checksum, every count and offset in range.
 Status read_header(const linnet_platform& platform, FileHeader& header, Error& error);
 
