@@ -32,7 +32,8 @@ linnet_status guarded(linnet_error* error, const Work& work) {
 
 inline Status need_tokenizer(const linnet_model& model, Error& error) {
     if (model.tokenizer.available()) return Status::ok;
-    return error.fail(Status::unsupported) << "This model file has no tokenizer that Linnet can use: give token ids instead of text.";
+    return error.fail(Status::unsupported)
+           << "This model file has no tokenizer that Linnet can use: give token ids instead of text.";
 }
 
 }  // namespace linnet

@@ -19,8 +19,8 @@ linnet_status linnet_tokenize(linnet_model* model, const char* text, size_t text
         linnet::Tokenizer::Options options;
         options.parse_special = (flags & LINNET_TEXT_SPECIAL) != 0;
         options.add_bos = (flags & LINNET_TEXT_NO_BOS) == 0 && model->header.config.add_bos != 0;
-        return model->tokenizer.encode({text, text_bytes}, options, model->text_workspace, model->text_workspace_bytes,
-                                       tokens, capacity, *count, inner);
+        return model->tokenizer.encode({text, text_bytes}, options, model->text_workspace, model->text_workspace_bytes, tokens,
+                                       capacity, *count, inner);
     });
 }
 
@@ -107,8 +107,9 @@ linnet_status linnet_chat_fit(linnet_model* model, const linnet_message* message
         }
         if (low == questions) {
             return inner.fail(Status::does_not_fit)
-                   << "The last message has " << static_cast<uint64_t>(tokens) << " tokens with what must stand around it; the context of "
-                   << context << " tokens must also hold an answer of " << answer_tokens << ". Shorten it, or plan a larger context.";
+                   << "The last message has " << static_cast<uint64_t>(tokens)
+                   << " tokens with what must stand around it; the context of " << context
+                   << " tokens must also hold an answer of " << answer_tokens << ". Shorten it, or plan a larger context.";
         }
         *forgotten = place(low);
         return Status::ok;

@@ -41,8 +41,9 @@ public:
         if (status_ != Status::ok) return;
         const int32_t id = tokenizer_.special(text);
         if (id < 0) {
-            status_ = error_.fail(Status::unsupported) << "The chat template " << chat_template_name(template_) << " needs the token "
-                                                       << text << ", which this model's vocabulary lacks.";
+            status_ = error_.fail(Status::unsupported)
+                      << "The chat template " << chat_template_name(template_) << " needs the token " << text
+                      << ", which this model's vocabulary lacks.";
             return;
         }
         status_ = encoder_.special(id, error_);
@@ -106,9 +107,7 @@ const linnet_message& message_at(const ChatRequest& request, size_t i) {
 
 std::string_view text_of(const linnet_message& message) { return {message.text, message.text_bytes}; }
 
-std::string_view python_strip(std::string_view text) {
-    return strip_right(strip_left(text, is_python_space), is_python_space);
-}
+std::string_view python_strip(std::string_view text) { return strip_right(strip_left(text, is_python_space), is_python_space); }
 
 // April 2024: a question opens the answer itself, whatever was asked for; there is no system turn.
 void write_phi3(ChatWriter& to, const ChatRequest& request) {
@@ -182,12 +181,13 @@ Status chat_tokens(const Tokenizer& tokenizer, const ModelConfig& config, const 
     count = 0;
     const auto chat_template = static_cast<ChatTemplate>(config.chat_template);
     if (chat_template == ChatTemplate::none) {
-        return error.fail(Status::unsupported) << "This model has no chat template that Linnet knows: give it plain text to go on from.";
+        return error.fail(Status::unsupported)
+               << "This model has no chat template that Linnet knows: give it plain text to go on from.";
     }
     for (size_t i = 0; i < message_count(request); ++i) {
         if (message_at(request, i).role > LINNET_ROLE_ASSISTANT) {
-            return error.fail(Status::bad_argument) << "Message " << static_cast<uint64_t>(i) << " has the unknown role "
-                                                    << message_at(request, i).role << '.';
+            return error.fail(Status::bad_argument)
+                   << "Message " << static_cast<uint64_t>(i) << " has the unknown role " << message_at(request, i).role << '.';
         }
     }
     Encoder encoder;

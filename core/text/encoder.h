@@ -49,8 +49,8 @@ private:
     IdWriter writer_{};
     std::string_view parts_[max_parts];
     uint32_t part_count_ = 0;
-    bool prefix_ = false;       // this segment gets the vocabulary's space
-    bool strip_left_ = false;   // the special token before swallows white space
+    bool prefix_ = false;      // this segment gets the vocabulary's space
+    bool strip_left_ = false;  // the special token before swallows white space
 };
 
 }  // namespace linnet

@@ -22,9 +22,8 @@ constexpr uint32_t window_for(size_t run_bytes) {
 constexpr uint32_t side_for(uint32_t window) { return window / 4 + side_least; }
 // For each character of both: a rank, previous, next and tree; start has one more. Then the text of the window.
 constexpr size_t bytes_for(uint32_t window) {
-    return align_up(size_t{window + side_for(window)} * (4 + 3 * 2) + size_t{window + side_for(window) + 2} * 2 +
-                        size_t{window} * 4,
-                    8);
+    return align_up(
+        size_t{window + side_for(window)} * (4 + 3 * 2) + size_t{window + side_for(window) + 2} * 2 + size_t{window} * 4, 8);
 }
 
 }  // namespace

@@ -77,8 +77,8 @@ Status stream_token(const Tokenizer& tokenizer, linnet_text_stream& stream, int3
     // At most three bytes come out for each that goes in, and for what was pending.
     const size_t most = valid_utf8(piece) ? piece.size() + 9 : 3 * piece.size() + 9;
     if (most > capacity) {
-        return error.fail(Status::bad_argument) << "Token " << token << " needs room for " << static_cast<uint64_t>(most)
-                                                << " bytes of text.";
+        return error.fail(Status::bad_argument)
+               << "Token " << token << " needs room for " << static_cast<uint64_t>(most) << " bytes of text.";
     }
     TextWriter to{text, capacity, 0};
     const bool first = stream.started == 0;

@@ -53,8 +53,9 @@ Status Tokenizer::open(const uint8_t* block, size_t bytes, Error& error) {
     const auto* header = reinterpret_cast<const TokenizerHeader*>(block);
     if (header->magic != tokenizer_magic) return damaged(error, "its first bytes are not a tokenizer's");
     if (header->version != tokenizer_version) {
-        return error.fail(Status::unsupported) << "The tokenizer has version " << header->version << "; this build reads version "
-                                               << tokenizer_version << ". Convert the model again.";
+        return error.fail(Status::unsupported)
+               << "The tokenizer has version " << header->version << "; this build reads version " << tokenizer_version
+               << ". Convert the model again.";
     }
     if (header->pieces == 0 || header->pieces > max_pieces || header->slots == 0 || header->slots > 8 * max_pieces ||
         header->specials > header->pieces || header->users > header->pieces || header->text_bytes > max_piece_text ||
@@ -62,7 +63,8 @@ Status Tokenizer::open(const uint8_t* block, size_t bytes, Error& error) {
         return damaged(error, "its counts are impossible");
     }
     const TokenizerPlaces places(*header);
-    if (places.end != header->block_bytes || places.end > bytes) return damaged(error, "its length is not what its counts need");
+    if (places.end != header->block_bytes || places.end > bytes)
+        return damaged(error, "its length is not what its counts need");
     const auto pieces = static_cast<int64_t>(header->pieces);
     if (header->bos < -1 || header->bos >= pieces || header->unknown < -1 || header->unknown >= pieces) {
         return damaged(error, "a special token is outside its vocabulary");

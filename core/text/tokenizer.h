@@ -47,13 +47,13 @@ public:
 
     // ---- for the encoder, the text stream and the chat templates -----------------------------------------------------------
 
-    bool dummy_prefix() const;        // a text begins with a space of its own
-    bool prefix_after_special() const;  // so does what follows a special token
-    bool cuts_before_space() const;   // words merge on their own
-    bool added(int32_t id) const;     // found in text only where special tokens are parsed
+    bool dummy_prefix() const;            // a text begins with a space of its own
+    bool prefix_after_special() const;    // so does what follows a special token
+    bool cuts_before_space() const;       // words merge on their own
+    bool added(int32_t id) const;         // found in text only where special tokens are parsed
     bool strips_right(int32_t id) const;  // swallows the white space after it
     bool strips_left(int32_t id) const;
-    int32_t unknown() const;          // -1: none, and then there are byte pieces
+    int32_t unknown() const;  // -1: none, and then there are byte pieces
     // The piece that merging makes of this text; -1: none.
     int32_t find(const char* text, size_t bytes) const;
     // Lower merges first.

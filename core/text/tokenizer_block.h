@@ -27,13 +27,14 @@ inline constexpr uint32_t tokenizer_version = 1;
 
 inline constexpr uint32_t max_pieces = (1u << 20) - 1;
 inline constexpr uint32_t max_piece_text = (1u << 26) - 1;
-inline constexpr uint32_t max_piece_bytes = 480;  // one piece's text always fits in the 512 bytes that linnet_detokenize asks for
-inline constexpr uint32_t max_probes = 64;        // of one look-up
+inline constexpr uint32_t max_piece_bytes =
+    480;                                    // one piece's text always fits in the 512 bytes that linnet_detokenize asks for
+inline constexpr uint32_t max_probes = 64;  // of one look-up
 
 enum TokenizerFlags : uint32_t {
-    text_has_prefix = 1u << 0,     // a text begins with a space of its own
-    only_first_prefix = 1u << 1,   // ... but what follows a special token does not
-    has_byte_pieces = 1u << 2,     // what no piece covers becomes bytes; else the unknown piece
+    text_has_prefix = 1u << 0,         // a text begins with a space of its own
+    only_first_prefix = 1u << 1,       // ... but what follows a special token does not
+    has_byte_pieces = 1u << 2,         // what no piece covers becomes bytes; else the unknown piece
     cuts_before_space_flag = 1u << 3,  // no piece has U+2581 after anything else: each word merges alone
     tokenizer_flags_known = 15,
 };
@@ -45,12 +46,12 @@ struct TokenizerHeader {
     uint32_t flags;        // TokenizerFlags
     uint32_t pieces;
     uint32_t slots;
-    uint32_t probes;       // no piece stands further than this from where its hash points
+    uint32_t probes;  // no piece stands further than this from where its hash points
     uint32_t specials;
     uint32_t users;
     uint32_t text_bytes;
-    int32_t bos;           // -1: none
-    int32_t unknown;       // -1: none
+    int32_t bos;      // -1: none
+    int32_t unknown;  // -1: none
 };
 static_assert(sizeof(TokenizerHeader) == 48);
 
@@ -111,9 +112,7 @@ inline uint64_t piece_hash(const char* text, size_t bytes) {
     return hash * factor;
 }
 
-inline uint32_t first_slot(uint64_t hash, uint32_t slots) {
-    return static_cast<uint32_t>(((hash >> 32) * slots) >> 32);
-}
+inline uint32_t first_slot(uint64_t hash, uint32_t slots) { return static_cast<uint32_t>(((hash >> 32) * slots) >> 32); }
 inline uint32_t slot_mark(uint64_t hash) { return static_cast<uint32_t>(hash) & ~slot_id; }
 
 }  // namespace linnet

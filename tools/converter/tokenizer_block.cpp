@@ -75,7 +75,8 @@ bool fill_slots(const std::vector<Piece>& pieces, std::vector<uint32_t>& slots, 
 // Ids listed by their first byte, the longest first.
 void index_by_byte(const std::vector<Piece>& pieces, std::vector<uint32_t>& ids, std::vector<uint32_t>& first) {
     std::sort(ids.begin(), ids.end(), [&](uint32_t a, uint32_t b) {
-        const auto byte_a = static_cast<unsigned char>(pieces[a].text[0]), byte_b = static_cast<unsigned char>(pieces[b].text[0]);
+        const auto byte_a = static_cast<unsigned char>(pieces[a].text[0]),
+                   byte_b = static_cast<unsigned char>(pieces[b].text[0]);
         if (byte_a != byte_b) return byte_a < byte_b;
         return pieces[a].text.size() != pieces[b].text.size() ? pieces[a].text.size() > pieces[b].text.size() : a < b;
     });
@@ -99,7 +100,10 @@ int parse_byte(std::string_view text) {
     if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return -1;
     int value = 0;
     for (const char c : text.substr(3, 2)) {
-        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                                 : -1;
         if (digit < 0) return -1;
         value = value * 16 + digit;
     }
@@ -110,13 +114,14 @@ Status check(const Vocabulary& vocabulary, Error& error) {
     const auto count = static_cast<int64_t>(vocabulary.pieces.size());
     if (count == 0) return error.fail(Status::bad_file) << "The vocabulary is empty.";
     if (count > int64_t{max_pieces}) {
-        return error.fail(Status::unsupported) << "The vocabulary has " << count << " pieces; Linnet reads up to " << max_pieces << '.';
+        return error.fail(Status::unsupported)
+               << "The vocabulary has " << count << " pieces; Linnet reads up to " << max_pieces << '.';
     }
     for (const auto& [name, id] : {std::pair{"beginning-of-text", vocabulary.bos}, std::pair{"end-of-text", vocabulary.eos},
                                    std::pair{"unknown", vocabulary.unknown}}) {
         if (id < -1 || id >= count) {
-            return error.fail(Status::bad_file) << "The vocabulary's " << name << " token " << id << " is outside its " << count
-                                                << " pieces.";
+            return error.fail(Status::bad_file)
+                   << "The vocabulary's " << name << " token " << id << " is outside its " << count << " pieces.";
         }
     }
     for (int64_t id = 0; id < count; ++id) {
@@ -127,9 +132,11 @@ Status check(const Vocabulary& vocabulary, Error& error) {
         }
         if (std::isnan(piece.score)) return error.fail(Status::bad_file) << "The score of piece " << id << " is not a number.";
         const auto kind = static_cast<uint32_t>(piece.kind);
-        if (kind < 1 || kind > 6) return error.fail(Status::bad_file) << "Piece " << id << " has the unknown type " << kind << '.';
+        if (kind < 1 || kind > 6)
+            return error.fail(Status::bad_file) << "Piece " << id << " has the unknown type " << kind << '.';
         if (piece.kind == Kind::byte && parse_byte(piece.text) < 0) {
-            return error.fail(Status::bad_file) << "Byte piece " << id << " is \"" << piece.text << "\" and not like \"<0x0A>\".";
+            return error.fail(Status::bad_file)
+                   << "Byte piece " << id << " is \"" << piece.text << "\" and not like \"<0x0A>\".";
         }
         // libsentencepiece would match half a character; nobody means that.
         if (piece.kind == Kind::user_defined && !valid_utf8(piece.text)) {
@@ -164,7 +171,8 @@ Status build_tokenizer_block(const Vocabulary& vocabulary, std::vector<uint8_t>&
             return error.fail(Status::unsupported) << "The vocabulary's pieces together are longer than 64 MB.";
         }
         entries.push_back(static_cast<uint32_t>(text.size()) | static_cast<uint32_t>(piece.kind) << entry_kind_shift |
-                          (piece.added ? entry_added : 0) | (piece.rstrip ? entry_rstrip : 0) | (piece.lstrip ? entry_lstrip : 0));
+                          (piece.added ? entry_added : 0) | (piece.rstrip ? entry_rstrip : 0) |
+                          (piece.lstrip ? entry_lstrip : 0));
         text += piece.text;
         if (piece.text.empty()) continue;
         if (piece.added || piece.kind == Kind::control || piece.kind == Kind::unknown) {
@@ -184,7 +192,8 @@ Status build_tokenizer_block(const Vocabulary& vocabulary, std::vector<uint8_t>&
         header.flags |= has_byte_pieces;
         for (uint32_t& id : byte_ids) --id;
     } else if (vocabulary.unknown < 0) {
-        return error.fail(Status::bad_file) << "The vocabulary has neither an unknown piece nor a piece for each of the 256 bytes.";
+        return error.fail(Status::bad_file)
+               << "The vocabulary has neither an unknown piece nor a piece for each of the 256 bytes.";
     } else {
         byte_ids.assign(256, 0);
     }

@@ -22,8 +22,8 @@ struct Piece {
 };
 
 struct Vocabulary {
-    std::vector<Piece> pieces;  // by id
-    bool dummy_prefix = true;   // a text begins with a space of its own, and so does what follows a special token
+    std::vector<Piece> pieces;       // by id
+    bool dummy_prefix = true;        // a text begins with a space of its own, and so does what follows a special token
     bool prefix_first_only = false;  // ... but only the text does
     int32_t bos = -1, eos = -1, unknown = -1;
     bool add_bos = false;

@@ -34,17 +34,18 @@ Status read_gguf_vocabulary(GgufVocabulary&& arrays, Vocabulary& vocabulary, Err
     vocabulary = {};
     const size_t count = arrays.tokens.size();
     if (arrays.model != "llama") {
-        return error.fail(Status::unsupported) << "The tokenizer is of the kind \"" << arrays.model
-                                               << "\" (tokenizer.ggml.model); Linnet reads \"llama\", which is SentencePiece BPE.";
+        return error.fail(Status::unsupported)
+               << "The tokenizer is of the kind \"" << arrays.model
+               << "\" (tokenizer.ggml.model); Linnet reads \"llama\", which is SentencePiece BPE.";
     }
     if (count == 0) return error.fail(Status::bad_file) << "tokenizer.ggml.tokens is empty.";
     if (count > max_pieces) {
-        return error.fail(Status::unsupported) << "tokenizer.ggml.tokens has " << count << " entries; Linnet reads up to "
-                                               << max_pieces << '.';
+        return error.fail(Status::unsupported)
+               << "tokenizer.ggml.tokens has " << count << " entries; Linnet reads up to " << max_pieces << '.';
     }
     if (arrays.scores.size() != count) {
-        return error.fail(Status::bad_file) << "tokenizer.ggml.scores has " << arrays.scores.size()
-                                            << " entries and tokenizer.ggml.tokens " << count << '.';
+        return error.fail(Status::bad_file)
+               << "tokenizer.ggml.scores has " << arrays.scores.size() << " entries and tokenizer.ggml.tokens " << count << '.';
     }
     if (!arrays.types.empty() && arrays.types.size() != count) {
         return error.fail(Status::bad_file) << "tokenizer.ggml.token_type has " << arrays.types.size()
@@ -60,7 +61,8 @@ Status read_gguf_vocabulary(GgufVocabulary&& arrays, Vocabulary& vocabulary, Err
     for (const auto& [key, id] : {std::pair{"unknown_token_id", vocabulary.unknown}, std::pair{"bos_token_id", vocabulary.bos},
                                   std::pair{"eos_token_id", vocabulary.eos}}) {
         if (id >= static_cast<int64_t>(count)) {
-            return error.fail(Status::bad_file) << "tokenizer.ggml." << key << " is " << id << "; there are " << count << " tokens.";
+            return error.fail(Status::bad_file)
+                   << "tokenizer.ggml." << key << " is " << id << "; there are " << count << " tokens.";
         }
     }
     vocabulary.dummy_prefix = arrays.add_space_prefix != 0;
@@ -72,7 +74,8 @@ Status read_gguf_vocabulary(GgufVocabulary&& arrays, Vocabulary& vocabulary, Err
         const auto index = static_cast<int32_t>(id);
         piece.text = std::move(arrays.tokens[id]);
         piece.score = arrays.scores[id];
-        if (std::isnan(piece.score)) return error.fail(Status::bad_file) << "tokenizer.ggml.scores[" << id << "] is not a number.";
+        if (std::isnan(piece.score))
+            return error.fail(Status::bad_file) << "tokenizer.ggml.scores[" << id << "] is not a number.";
         int32_t type = 1;
         if (!arrays.types.empty()) {
             type = arrays.types[id];
@@ -82,7 +85,8 @@ Status read_gguf_vocabulary(GgufVocabulary&& arrays, Vocabulary& vocabulary, Err
             type = static_cast<int32_t>(Kind::control);
         }
         if (type < 1 || type > 6) {
-            return error.fail(Status::bad_file) << "tokenizer.ggml.token_type[" << id << "] is " << type << "; it must be 1 to 6.";
+            return error.fail(Status::bad_file)
+                   << "tokenizer.ggml.token_type[" << id << "] is " << type << "; it must be 1 to 6.";
         }
         piece.kind = static_cast<Kind>(type);
         // Padding rows come as further unknown tokens; phi-3's one unknown token comes as a control token.

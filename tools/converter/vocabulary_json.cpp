@@ -178,7 +178,8 @@ Status read_pieces(const Json& model, Vocabulary& vocabulary, Error& error) {
     }
     // Every id is there once, give or take a few: a single huge id must not make a huge table.
     if (static_cast<uint64_t>(most) >= 2 * vocab->size() + 1024) {
-        return error.fail(Status::bad_file) << "tokenizer.json has " << vocab->size() << " pieces, but one with id " << most << '.';
+        return error.fail(Status::bad_file)
+               << "tokenizer.json has " << vocab->size() << " pieces, but one with id " << most << '.';
     }
     vocabulary.pieces.resize(static_cast<size_t>(most) + 1);
     for (Piece& piece : vocabulary.pieces) piece.kind = Kind::unused;
@@ -190,8 +191,8 @@ Status read_pieces(const Json& model, Vocabulary& vocabulary, Error& error) {
         }
         if (text.empty()) continue;
         piece.text = text;
-        const bool byte = text.size() == 6 && text.starts_with("<0x") && text.find_first_not_of("0123456789ABCDEFabcdef", 3) == 5 &&
-                          text[5] == '>';
+        const bool byte = text.size() == 6 && text.starts_with("<0x") &&
+                          text.find_first_not_of("0123456789ABCDEFabcdef", 3) == 5 && text[5] == '>';
         piece.kind = byte ? Kind::byte : Kind::normal;
         if (unknown != nullptr && text == *unknown) {
             piece.kind = Kind::unknown;
@@ -233,7 +234,8 @@ Status score_by_merges(const Json& model, Vocabulary& vocabulary, Error& error) 
     std::string left, right;
     uint32_t rank = 0;  // of pieces, not of pairs: exact in a float
     for (const Json& merge : *merges) {
-        if (!split_merge(merge, left, right)) return error.fail(Status::bad_file) << "tokenizer.json has a merge that is not a pair.";
+        if (!split_merge(merge, left, right))
+            return error.fail(Status::bad_file) << "tokenizer.json has a merge that is not a pair.";
         const auto at = ids.find(left + right);
         if (at == ids.end() || !ids.contains(left) || !ids.contains(right)) {
             return error.fail(Status::bad_file) << "tokenizer.json merges \"" << left << "\" and \"" << right
@@ -301,7 +303,8 @@ Status read_tokenizer_json(std::string_view bytes, Vocabulary& vocabulary, Error
 Status apply_tokenizer_config(std::string_view bytes, Vocabulary& vocabulary, Error& error) {
     Json root;
     if (!parse(bytes, root)) {
-        return error.fail(Status::bad_file) << "tokenizer_config.json (or added_tokens.json) is not JSON, or nested too deeply.";
+        return error.fail(Status::bad_file)
+               << "tokenizer_config.json (or added_tokens.json) is not JSON, or nested too deeply.";
     }
     // added_tokens.json: texts and ids, nothing else.
     const bool texts_and_ids =

@@ -95,7 +95,8 @@ Status read_piece(std::string_view bytes, Piece& piece, uint64_t& type, Error& e
     Field field;
     while (message.next(field)) {
         if (field.number == piece_text && field.wire == 2) piece.text = field.bytes;
-        if (field.number == piece_score && field.wire == 5) piece.score = std::bit_cast<float>(static_cast<uint32_t>(field.value));
+        if (field.number == piece_score && field.wire == 5)
+            piece.score = std::bit_cast<float>(static_cast<uint32_t>(field.value));
         if (field.number == piece_type && field.wire == 0) type = field.value;
     }
     if (message.failed()) return damaged(error, "its pieces");
@@ -104,7 +105,8 @@ Status read_piece(std::string_view bytes, Piece& piece, uint64_t& type, Error& e
     }
     if (piece.text.empty()) return error.fail(Status::bad_file) << "The SentencePiece model has an empty piece.";
     if (std::isnan(piece.score)) {
-        return error.fail(Status::bad_file) << "In the SentencePiece model the score of \"" << piece.text << "\" is not a number.";
+        return error.fail(Status::bad_file)
+               << "In the SentencePiece model the score of \"" << piece.text << "\" is not a number.";
     }
     piece.kind = static_cast<Kind>(type);
     return Status::ok;
@@ -156,8 +158,8 @@ Status read_sentencepiece_model(std::string_view bytes, Vocabulary& vocabulary, 
     if (model.failed()) return damaged(error, "its outermost message");
     if (vocabulary.pieces.empty()) return error.fail(Status::bad_file) << "The SentencePiece model has no pieces.";
     if (model_type != type_bpe) {
-        return error.fail(Status::unsupported) << "The SentencePiece model is of type " << model_type
-                                               << " (1 is unigram); Linnet reads BPE, which is type 2.";
+        return error.fail(Status::unsupported)
+               << "The SentencePiece model is of type " << model_type << " (1 is unigram); Linnet reads BPE, which is type 2.";
     }
     if (charsmap) {
         return error.fail(Status::unsupported) << "The SentencePiece model changes characters before it splits text "
@@ -183,7 +185,8 @@ Status read_sentencepiece_model(std::string_view bytes, Vocabulary& vocabulary, 
             return error.fail(Status::bad_file) << "The SentencePiece model has the piece \"" << piece.text << "\" twice.";
         }
         if (piece.kind == Kind::unknown) {
-            if (vocabulary.unknown >= 0) return error.fail(Status::bad_file) << "The SentencePiece model has two unknown pieces.";
+            if (vocabulary.unknown >= 0)
+                return error.fail(Status::bad_file) << "The SentencePiece model has two unknown pieces.";
             vocabulary.unknown = index;
         }
         if (piece.kind == Kind::control && piece.text == bos) vocabulary.bos = index;
@@ -192,8 +195,8 @@ Status read_sentencepiece_model(std::string_view bytes, Vocabulary& vocabulary, 
     }
     if (vocabulary.unknown < 0) return error.fail(Status::bad_file) << "The SentencePiece model has no unknown piece.";
     if (byte_pieces != (byte_fallback ? 256u : 0u)) {
-        return error.fail(Status::bad_file) << "The SentencePiece model has " << byte_pieces << " byte pieces and byte_fallback "
-                                            << (byte_fallback ? "on" : "off") << '.';
+        return error.fail(Status::bad_file) << "The SentencePiece model has " << byte_pieces
+                                            << " byte pieces and byte_fallback " << (byte_fallback ? "on" : "off") << '.';
     }
     vocabulary.add_bos = vocabulary.bos >= 0;  // as transformers' LlamaTokenizer, unless tokenizer_config.json says otherwise
     return Status::ok;
