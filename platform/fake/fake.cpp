@@ -24,7 +24,7 @@ void FakePlatform::restart(const Faults& faults) {
         // A mapping is 64-aligned wherever its offset in the file is.
         storage_.resize(bytes_.size() + 64);
         const size_t shift = (64 - reinterpret_cast<uintptr_t>(storage_.data()) % 64) % 64;
-        memcpy(storage_.data() + shift, bytes_.data(), bytes_.size());
+        if (!bytes_.empty()) memcpy(storage_.data() + shift, bytes_.data(), bytes_.size());
         platform_.map = map;
     }
 }

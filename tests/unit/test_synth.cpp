@@ -51,7 +51,7 @@ std::vector<float> run(const std::vector<uint8_t>& bytes, uint32_t tokens) {
 }  // namespace
 
 TEST_CASE("the small shapes open, run, and keep their numbers sane") {
-    for (const char* shape : {"micro", "tiny", "tiny-window", "tiny-longrope", "tiny-llama"}) {
+    for (const char* shape : {"micro", "micro-llama", "tiny", "tiny-window", "tiny-longrope", "tiny-llama"}) {
         for (uint32_t group : {32u, 64u, 128u}) {
             INFO(shape);
             const std::vector<uint8_t> bytes = synthetic(shape, 7, group);

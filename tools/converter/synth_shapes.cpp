@@ -52,6 +52,7 @@ struct Shape {
 constexpr Shape shapes[] = {
     {"micro", Architecture::phi3, 288, 32, 1, 2, 1, 16, 32, 64, 8, 0, false, ChatTemplate::phi35, 1.41421356f, nullptr,
      nullptr},
+    {"micro-llama", Architecture::llama, 288, 32, 1, 2, 1, 16, 32, 64, 64, 0, true, ChatTemplate::zephyr, 1, nullptr, nullptr},
     {"tiny", Architecture::phi3, 512, 192, 4, 2, 2, 96, 512, 2048, 2048, 0, false, ChatTemplate::phi35, 1, nullptr, nullptr},
     {"tiny-window", Architecture::phi3, 512, 192, 4, 2, 2, 96, 512, 2048, 2048, 16, false, ChatTemplate::phi35, 1, nullptr,
      nullptr},
