@@ -8,7 +8,7 @@
 //
 // exp(x): x is held to at most exp_highest; n = round to nearest even of x / ln 2; r = x - n ln 2 in two steps;
 // exp(r) = 1 + (r + r^2 q(r)); times 2^n. Below exp_lowest the result is 0. A NaN stays one.
-// Error: at most 1.0 units in the last place over [exp_lowest, exp_highest] (tests/unit/test_kernels_scalar.cpp).
+// Error: at most 1.0 units in the last place over [exp_lowest, exp_highest] (tests/unit/test_kernels_elementwise.cpp).
 // The conversion to an integer is an addition of 1.5 * 2^23, of which the low bits are then the integer: no value, not even
 // a NaN, takes it into undefined behaviour, and it rounds to nearest even on every target.
 //
@@ -19,6 +19,7 @@
 // result and is the same everywhere.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 namespace linnet {
@@ -42,5 +43,6 @@ inline constexpr uint32_t round_magic_bits = 0x4b400000u;
 
 inline constexpr float quantize_smallest = 0x1p-100f;
 inline constexpr uint32_t infinity_bits = 0x7f800000u;
+inline constexpr float minus_infinity = std::bit_cast<float>(0xff800000u);
 
 }  // namespace linnet

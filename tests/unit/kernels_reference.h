@@ -25,14 +25,19 @@ public:
     // [-1, 1), 24 bits: exact in float.
     float unit() { return static_cast<float>(static_cast<int32_t>(bits() >> 39) - (1 << 24)) * 0x1p-24f; }
     // About normal: the sum of four.
-    float bell() { return unit() + unit() + unit() + unit(); }
+    float bell() {
+        float sum = unit();
+        for (int i = 0; i < 3; ++i) sum += unit();
+        return sum;
+    }
     // A finite f16, subnormal and negative ones too; mostly of the size of a weight's scale.
     uint16_t half() {
         const uint32_t kind = below(16);
-        if (kind == 0) return static_cast<uint16_t>(below(2) << 15);                      // zero
-        if (kind == 1) return static_cast<uint16_t>((below(2) << 15) | below(0x400));     // subnormal
-        if (kind == 2) return static_cast<uint16_t>((below(2) << 15) | below(0x7c00));    // any finite
-        return static_cast<uint16_t>((below(4) == 0 ? 0x8000 : 0) | (0x1800 + below(0x0c00)));
+        const uint32_t sign = below(2) << 15;
+        if (kind == 0) return static_cast<uint16_t>(sign);                    // zero
+        if (kind == 1) return static_cast<uint16_t>(sign | below(0x400));     // subnormal
+        if (kind == 2) return static_cast<uint16_t>(sign | below(0x7c00));    // any finite
+        return static_cast<uint16_t>(sign | (0x1800 + below(0x0c00)));
     }
 
 private:

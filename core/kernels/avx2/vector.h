@@ -29,4 +29,105 @@ LINNET_INLINE __m256i splat4(const int8_t* from) {
     return _mm256_set1_epi32(word);
 }
 
+// 16 lanes, as generic/ wants them. *_some: the first `count` lanes; a load puts zero into the others.
+struct Vector {
+    struct Float {
+        __m256 low, high;
+    };
+    struct Int {
+        __m256i low, high;
+    };
+    using Dot = __m256i;  // partial sums of an integer dot product, in no particular order
+
+    LINNET_INLINE Float splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+    LINNET_INLINE Float load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
+    LINNET_INLINE Float load(const uint16_t* from) { return {widen_half(load4(from)), widen_half(load4(from + 8))}; }
+    LINNET_INLINE Float load(const int8_t* from) {
+        const __m128i bytes = load4(from);
+        return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+    }
+    template <typename T>
+    LINNET_INLINE Float load_some(const T* from, uint32_t count) {
+        T whole[16] = {};
+        memcpy(whole, from, count * sizeof(T));
+        return load(whole);
+    }
+    LINNET_INLINE void store(float* to, Float x) {
+        _mm256_storeu_ps(to, x.low);
+        _mm256_storeu_ps(to + 8, x.high);
+    }
+    LINNET_INLINE void store_some(float* to, Float x, uint32_t count) {
+        float whole[16];
+        store(whole, x);
+        memcpy(to, whole, count * sizeof(float));
+    }
+
+    LINNET_INLINE Float add(Float a, Float b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
+    LINNET_INLINE Float sub(Float a, Float b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
+    LINNET_INLINE Float mul(Float a, Float b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
+    LINNET_INLINE Float div(Float a, Float b) { return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)}; }
+    // a > b ? a : b and a < b ? a : b: b where one of them is a NaN.
+    LINNET_INLINE Float greater(Float a, Float b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
+    LINNET_INLINE Float lesser(Float a, Float b) { return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)}; }
+    // x < limit ? 0 : value
+    LINNET_INLINE Float zero_where_less(Float value, Float x, Float limit) {
+        return {_mm256_andnot_ps(_mm256_cmp_ps(x.low, limit.low, _CMP_LT_OQ), value.low),
+                _mm256_andnot_ps(_mm256_cmp_ps(x.high, limit.high, _CMP_LT_OQ), value.high)};
+    }
+    LINNET_INLINE float sum(Float x) {
+        const __m256 eight = _mm256_add_ps(x.low, x.high);
+        const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+        const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+    }
+
+    LINNET_INLINE Int zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+    LINNET_INLINE Int splat_int(uint32_t x) {
+        const __m256i all = _mm256_set1_epi32(static_cast<int32_t>(x));
+        return {all, all};
+    }
+    LINNET_INLINE Int bits(Float x) { return {_mm256_castps_si256(x.low), _mm256_castps_si256(x.high)}; }
+    LINNET_INLINE Float from_bits(Int x) { return {_mm256_castsi256_ps(x.low), _mm256_castsi256_ps(x.high)}; }
+    LINNET_INLINE Int add_int(Int a, Int b) { return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)}; }
+    LINNET_INLINE Int and_int(Int a, Int b) { return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)}; }
+    LINNET_INLINE Int max_int(Int a, Int b) { return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)}; }
+    LINNET_INLINE Int shift_to_exponent(Int a) { return {_mm256_slli_epi32(a.low, 23), _mm256_slli_epi32(a.high, 23)}; }
+    LINNET_INLINE int32_t sum_int(Int x) { return sum_dot(_mm256_add_epi32(x.low, x.high)); }
+    LINNET_INLINE int32_t largest_int(Int x) {
+        const __m256i eight = _mm256_max_epi32(x.low, x.high);
+        const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+    }
+    // Values that fit.
+    LINNET_INLINE void store_narrow(int16_t* to, Int x) {
+        const __m256i mixed = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.low, x.high), 0xd8);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), mixed);
+    }
+    LINNET_INLINE void store_narrow(int8_t* to, Int x) {
+        const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.low, x.high), 0xd8);
+        const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    }
+
+    LINNET_INLINE Dot no_dot() { return _mm256_setzero_si256(); }
+    // sum + 16 products
+    LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepi8_epi16(load4(k)), load8(q)));
+    }
+    LINNET_INLINE int32_t sum_dot(Dot x) {
+        const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+    }
+    LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
+        const __m256i first = _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
+        const __m256i second = _mm256_hadd_epi32(_mm256_hadd_epi32(x[4], x[5]), _mm256_hadd_epi32(x[6], x[7]));
+        const __m256i all = _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
+                                             _mm256_permute2x128_si256(first, second, 0x31));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), all);
+    }
+};
+
 }  // namespace linnet::avx2

@@ -21,6 +21,7 @@ LINNET_INLINE __m512 widen_half(__m256i halves) {
 
 LINNET_INLINE __m512i load16(const void* from) { return _mm512_loadu_si512(from); }
 LINNET_INLINE __m256i load8(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
+LINNET_INLINE __m128i load4(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
 
 // Four bytes from memory, in every lane.
 LINNET_INLINE __m512i splat4(const int8_t* from) {
@@ -28,5 +29,88 @@ LINNET_INLINE __m512i splat4(const int8_t* from) {
     memcpy(&word, from, sizeof word);
     return _mm512_set1_epi32(word);
 }
+
+// 16 lanes, as generic/ wants them. *_some: the first `count` lanes; a load puts zero into the others.
+struct Vector {
+    using Float = __m512;
+    using Int = __m512i;
+    using Dot = __m256i;  // partial sums of an integer dot product, in no particular order
+
+    LINNET_INLINE Float splat(float x) { return _mm512_set1_ps(x); }
+    LINNET_INLINE Float load(const float* from) { return _mm512_loadu_ps(from); }
+    LINNET_INLINE Float load(const uint16_t* from) { return widen_half(load8(from)); }
+    LINNET_INLINE Float load(const int8_t* from) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load4(from))); }
+    LINNET_INLINE __mmask16 first(uint32_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+    LINNET_INLINE Float load_some(const float* from, uint32_t count) { return _mm512_maskz_loadu_ps(first(count), from); }
+    LINNET_INLINE Float load_some(const uint16_t* from, uint32_t count) {
+        return widen_half(_mm256_maskz_loadu_epi16(first(count), from));
+    }
+    LINNET_INLINE Float load_some(const int8_t* from, uint32_t count) {
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(count), from)));
+    }
+    LINNET_INLINE void store(float* to, Float x) { _mm512_storeu_ps(to, x); }
+    LINNET_INLINE void store_some(float* to, Float x, uint32_t count) { _mm512_mask_storeu_ps(to, first(count), x); }
+
+    LINNET_INLINE Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
+    LINNET_INLINE Float sub(Float a, Float b) { return _mm512_sub_ps(a, b); }
+    LINNET_INLINE Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
+    LINNET_INLINE Float div(Float a, Float b) { return _mm512_div_ps(a, b); }
+    // a > b ? a : b and a < b ? a : b: b where one of them is a NaN.
+    LINNET_INLINE Float greater(Float a, Float b) { return _mm512_max_ps(a, b); }
+    LINNET_INLINE Float lesser(Float a, Float b) { return _mm512_min_ps(a, b); }
+    // x < limit ? 0 : value
+    LINNET_INLINE Float zero_where_less(Float value, Float x, Float limit) {
+        return _mm512_maskz_mov_ps(_knot_mask16(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ)), value);
+    }
+    LINNET_INLINE float sum(Float x) {
+        const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+        const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+        const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+    }
+
+    LINNET_INLINE Int zero() { return _mm512_setzero_si512(); }
+    LINNET_INLINE Int splat_int(uint32_t x) { return _mm512_set1_epi32(static_cast<int32_t>(x)); }
+    LINNET_INLINE Int bits(Float x) { return _mm512_castps_si512(x); }
+    LINNET_INLINE Float from_bits(Int x) { return _mm512_castsi512_ps(x); }
+    LINNET_INLINE Int add_int(Int a, Int b) { return _mm512_add_epi32(a, b); }
+    LINNET_INLINE Int and_int(Int a, Int b) { return _mm512_and_si512(a, b); }
+    LINNET_INLINE Int max_int(Int a, Int b) { return _mm512_max_epi32(a, b); }
+    LINNET_INLINE Int shift_to_exponent(Int a) { return _mm512_slli_epi32(a, 23); }
+    LINNET_INLINE int32_t sum_int(Int x) {
+        return sum_dot(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1)));
+    }
+    LINNET_INLINE int32_t largest_int(Int x) {
+        const __m256i eight = _mm256_max_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+        const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+    }
+    // Values that fit.
+    LINNET_INLINE void store_narrow(int16_t* to, Int x) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(x));
+    }
+    LINNET_INLINE void store_narrow(int8_t* to, Int x) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(x));
+    }
+
+    LINNET_INLINE Dot no_dot() { return _mm256_setzero_si256(); }
+    // sum + 16 products
+    LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
+        return _mm256_dpwssd_epi32(sum, _mm256_cvtepi8_epi16(load4(k)), load8(q));
+    }
+    LINNET_INLINE int32_t sum_dot(Dot x) {
+        const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+    }
+    LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
+        const __m256i first = _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
+        const __m256i second = _mm256_hadd_epi32(_mm256_hadd_epi32(x[4], x[5]), _mm256_hadd_epi32(x[6], x[7]));
+        const __m256i all = _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
+                                             _mm256_permute2x128_si256(first, second, 0x31));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), all);
+    }
+};
 
 }  // namespace linnet::avx512

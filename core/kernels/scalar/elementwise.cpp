@@ -109,9 +109,8 @@ void rope(float* head, const float* cosine, const float* sine, uint32_t rotary) 
 }
 
 void softmax(float* scores, uint32_t first_lane, uint32_t count) {
-    if (count == 0) return;
-    float largest = scores[0];
-    for (uint32_t i = 1; i < count; ++i) largest = scores[i] > largest ? scores[i] : largest;
+    float largest = minus_infinity;
+    for (uint32_t i = 0; i < count; ++i) largest = scores[i] > largest ? scores[i] : largest;
     float partial[lane_count] = {};
     for (uint32_t i = 0; i < count; ++i) {
         scores[i] = exp_float(scores[i] - largest);
