@@ -214,6 +214,8 @@ bool split_merge(const Json& merge, std::string& left, std::string& right) {
         if (space == std::string::npos || space + 1 == text.size()) return false;
         left = text.substr(0, space);
         right = text.substr(space + 1);
+    } else {
+        return false;
     }
     return !left.empty() && !right.empty();
 }
