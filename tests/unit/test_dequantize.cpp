@@ -36,13 +36,13 @@ struct Case {
 };
 
 const Case cases[] = {
-    {SourceType::f32, {}, 0x4812bee4, 0x4812bee4},          {SourceType::f16, {0}, 0xac7067b8, 0xc7d42d6d},
-    {SourceType::bf16, {}, 0xb64f3f69, 0x0389acbf},         {SourceType::q4_0, {0}, 0x32a6d0ea, 0x585d5d6d},
-    {SourceType::q4_1, {0, 2}, 0xdb7746cd, 0x5f2efa3d},     {SourceType::q5_0, {0}, 0xc1220626, 0xf1d4fc80},
-    {SourceType::q5_1, {0, 2}, 0x5760b247, 0xac4007a0},     {SourceType::q8_0, {0}, 0x6c298f35, 0x80193933},
-    {SourceType::q2_k, {80, 82}, 0xe5deeea2, 0xdedee101},   {SourceType::q3_k, {108}, 0x688342da, 0x99265be0},
-    {SourceType::q4_k, {0, 2}, 0x227f4561, 0x87cff99e},     {SourceType::q5_k, {0, 2}, 0x399d5e85, 0x697f4016},
-    {SourceType::q6_k, {208}, 0x8264e3a6, 0xc1bb85e0},      {SourceType::iq2_xxs, {0}, 0xb73a0710, 0xb3fd321f},
+    {SourceType::f32, {}, 0x4812bee4, 0x4812bee4},        {SourceType::f16, {0}, 0xac7067b8, 0xc7d42d6d},
+    {SourceType::bf16, {}, 0xb64f3f69, 0x0389acbf},       {SourceType::q4_0, {0}, 0x32a6d0ea, 0x585d5d6d},
+    {SourceType::q4_1, {0, 2}, 0xdb7746cd, 0x5f2efa3d},   {SourceType::q5_0, {0}, 0xc1220626, 0xf1d4fc80},
+    {SourceType::q5_1, {0, 2}, 0x5760b247, 0xac4007a0},   {SourceType::q8_0, {0}, 0x6c298f35, 0x80193933},
+    {SourceType::q2_k, {80, 82}, 0xe5deeea2, 0xdedee101}, {SourceType::q3_k, {108}, 0x688342da, 0x99265be0},
+    {SourceType::q4_k, {0, 2}, 0x227f4561, 0x87cff99e},   {SourceType::q5_k, {0, 2}, 0x399d5e85, 0x697f4016},
+    {SourceType::q6_k, {208}, 0x8264e3a6, 0xc1bb85e0},    {SourceType::iq2_xxs, {0}, 0xb73a0710, 0xb3fd321f},
     {SourceType::iq4_nl, {0}, 0x4ba7638e, 0xc6567110},
 };
 

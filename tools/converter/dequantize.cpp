@@ -17,10 +17,12 @@ struct TypeFacts {
 };
 
 constexpr TypeFacts type_table[] = {
-    {SourceType::f32, "F32", 1, 4},         {SourceType::f16, "F16", 1, 2},       {SourceType::bf16, "BF16", 1, 2},
-    {SourceType::q4_0, "Q4_0", 32, 18},     {SourceType::q4_1, "Q4_1", 32, 20},   {SourceType::q5_0, "Q5_0", 32, 22},
-    {SourceType::q5_1, "Q5_1", 32, 24},     {SourceType::q8_0, "Q8_0", 32, 34},   {SourceType::q2_k, "Q2_K", 256, 84},
-    {SourceType::q3_k, "Q3_K", 256, 110},   {SourceType::q4_k, "Q4_K", 256, 144}, {SourceType::q5_k, "Q5_K", 256, 176},
+    {SourceType::f32, "F32", 1, 4},         {SourceType::f16, "F16", 1, 2},
+    {SourceType::bf16, "BF16", 1, 2},       {SourceType::q4_0, "Q4_0", 32, 18},
+    {SourceType::q4_1, "Q4_1", 32, 20},     {SourceType::q5_0, "Q5_0", 32, 22},
+    {SourceType::q5_1, "Q5_1", 32, 24},     {SourceType::q8_0, "Q8_0", 32, 34},
+    {SourceType::q2_k, "Q2_K", 256, 84},    {SourceType::q3_k, "Q3_K", 256, 110},
+    {SourceType::q4_k, "Q4_K", 256, 144},   {SourceType::q5_k, "Q5_K", 256, 176},
     {SourceType::q6_k, "Q6_K", 256, 210},   {SourceType::iq2_xxs, "IQ2_XXS", 256, 66},
     {SourceType::iq4_nl, "IQ4_NL", 32, 18},
 };

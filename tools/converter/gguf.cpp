@@ -13,11 +13,22 @@ namespace {
 
 constexpr uint64_t most_vocabulary = 1u << 20;
 
-constexpr TensorNames gguf_names = {
-    .suffix = ".weight", .embedding = "token_embd", .output_norm = "output_norm", .output = "output", .layer_prefix = "blk.",
-    .attention_norm = "attn_norm", .qkv = "attn_qkv", .query = "attn_q", .key = "attn_k", .value = "attn_v",
-    .attention_output = "attn_output", .feed_forward_norm = "ffn_norm", .gate_up = "ffn_up", .gate = "ffn_gate", .up = "ffn_up",
-    .down = "ffn_down"};
+constexpr TensorNames gguf_names = {.suffix = ".weight",
+                                    .embedding = "token_embd",
+                                    .output_norm = "output_norm",
+                                    .output = "output",
+                                    .layer_prefix = "blk.",
+                                    .attention_norm = "attn_norm",
+                                    .qkv = "attn_qkv",
+                                    .query = "attn_q",
+                                    .key = "attn_k",
+                                    .value = "attn_v",
+                                    .attention_output = "attn_output",
+                                    .feed_forward_norm = "ffn_norm",
+                                    .gate_up = "ffn_up",
+                                    .gate = "ffn_gate",
+                                    .up = "ffn_up",
+                                    .down = "ffn_down"};
 
 bool ends_with(const std::string& text, std::string_view end) {
     return text.size() >= end.size() && std::string_view(text).substr(text.size() - end.size()) == end;
@@ -39,7 +50,8 @@ std::string part_name(const std::string& name, uint64_t part, uint64_t count) {
 
 class GgufModel {
 public:
-    GgufModel(const SourceOptions& options, SourceModel& model, Error& error) : options_(options), model_(model), error_(error) {}
+    GgufModel(const SourceOptions& options, SourceModel& model, Error& error)
+        : options_(options), model_(model), error_(error) {}
 
     Status open(InputFolder& folder, const std::string& main);
 
@@ -80,8 +92,9 @@ Status GgufModel::open_parts(InputFolder& folder, const std::string& main) {
         Input* input = nullptr;
         if (Status status = folder.open(name, input, error_); status != Status::ok) return status;
         if (input == nullptr) {
-            return error_.fail(Status::bad_file) << "The file " << quoted(name) << " is missing: a model in several files needs all of "
-                                                 << "them, side by side.";
+            return error_.fail(Status::bad_file)
+                   << "The file " << in_quotes(name) << " is missing: a model in several files needs all of "
+                   << "them, side by side.";
         }
         return header.read(*input, name, error_);
     };
@@ -97,8 +110,9 @@ Status GgufModel::open_parts(InputFolder& folder, const std::string& main) {
         return Status::ok;
     }
     if (part_name(main, number, parts) != main) {
-        return error_.fail(Status::bad_file) << "The GGUF file " << quoted(main) << " is part " << number + 1 << " of " << parts
-                                             << " (split.no, split.count), but its name does not end in that; the others cannot be found.";
+        return error_.fail(Status::bad_file)
+               << "The GGUF file " << in_quotes(main) << " is part " << number + 1 << " of " << parts
+               << " (split.no, split.count), but its name does not end in that; the others cannot be found.";
     }
     uint64_t found_tensors = 0;
     for (uint64_t part = 0; part < parts; ++part) {
@@ -113,15 +127,15 @@ Status GgufModel::open_parts(InputFolder& folder, const std::string& main) {
             if (status == Status::ok) status = headers_.back()->integer("split.count", 0, 1000, its_parts, error_);
             if (status != Status::ok) return status;
             if (its_number != part || its_parts != parts) {
-                return error_.fail(Status::bad_file) << "The GGUF file " << quoted(name) << " says that it is part " << its_number + 1
-                                                     << " of " << its_parts << " (split.no, split.count); expected part " << part + 1
-                                                     << " of " << parts << '.';
+                return error_.fail(Status::bad_file)
+                       << "The GGUF file " << in_quotes(name) << " says that it is part " << its_number + 1 << " of "
+                       << its_parts << " (split.no, split.count); expected part " << part + 1 << " of " << parts << '.';
             }
         }
         found_tensors += headers_.back()->tensors().size();
     }
     if (tensors != 0 && found_tensors != tensors) {
-        return error_.fail(Status::bad_file) << "The parts of " << quoted(main) << " have " << found_tensors
+        return error_.fail(Status::bad_file) << "The parts of " << in_quotes(main) << " have " << found_tensors
                                              << " tensors together; split.tensors.count says " << tensors << '.';
     }
     return Status::ok;
@@ -136,7 +150,7 @@ Status GgufModel::read_architecture() {
     } else if (architecture_ == "llama") {
         model_.config.architecture = static_cast<uint32_t>(Architecture::llama);
     } else {
-        return error_.fail(Status::unsupported) << "The model's architecture is " << quoted(architecture_)
+        return error_.fail(Status::unsupported) << "The model's architecture is " << in_quotes(architecture_)
                                                 << " (general.architecture); Linnet runs \"phi3\" and \"llama\".";
     }
     return Status::ok;
@@ -145,11 +159,13 @@ Status GgufModel::read_architecture() {
 // Keys with which the same tensors mean another computation.
 Status GgufModel::refuse_other_graphs() {
     const auto refuse = [&](const std::string& name) -> Status {
-        return error_.fail(Status::unsupported) << "The key " << quoted(name) << " of the GGUF file asks for a computation that Linnet "
-                                                << "does not have; the results would be wrong.";
+        return error_.fail(Status::unsupported)
+               << "The key " << in_quotes(name) << " of the GGUF file asks for a computation that Linnet "
+               << "does not have; the results would be wrong.";
     };
     uint64_t experts = 0;
-    if (Status status = header().integer(key("expert_count"), 0, UINT32_MAX, experts, error_); status != Status::ok) return status;
+    if (Status status = header().integer(key("expert_count"), 0, UINT32_MAX, experts, error_); status != Status::ok)
+        return status;
     if (experts > 1) return refuse(key("expert_count"));
     for (const char* name : {"attention.scale", "attention.clamp_kqv", "attention.max_alibi_bias", "attn_logit_softcapping",
                              "final_logit_softcapping"}) {
@@ -181,12 +197,14 @@ Status GgufModel::read_config() {
     if (status == Status::ok) status = count("attention.head_count_kv", 1, config.heads, false, config.kv_heads);
     if (status != Status::ok) return status;
     if (config.heads % config.kv_heads != 0) {
-        return error_.fail(Status::bad_file) << "The key " << quoted(key("attention.head_count_kv")) << " of the GGUF file is "
-                                             << config.kv_heads << ", which does not divide the " << config.heads << " heads.";
+        return error_.fail(Status::bad_file)
+               << "The key " << in_quotes(key("attention.head_count_kv")) << " of the GGUF file is " << config.kv_heads
+               << ", which does not divide the " << config.heads << " heads.";
     }
     if (!header().has(key("attention.key_length")) && config.hidden % config.heads != 0) {
-        return error_.fail(Status::bad_file) << "The key " << quoted(key("attention.head_count")) << " of the GGUF file is "
-                                             << config.heads << ", which does not divide the embedding length " << config.hidden << '.';
+        return error_.fail(Status::bad_file)
+               << "The key " << in_quotes(key("attention.head_count")) << " of the GGUF file is " << config.heads
+               << ", which does not divide the embedding length " << config.hidden << '.';
     }
     config.head_dim = config.hidden / config.heads;
     status = count("attention.key_length", 2, 512, false, config.head_dim);
@@ -194,8 +212,9 @@ Status GgufModel::read_config() {
     if (status == Status::ok) status = count("attention.value_length", 2, 512, false, value_length);
     if (status != Status::ok) return status;
     if (value_length != config.head_dim) {
-        return error_.fail(Status::unsupported) << "The key " << quoted(key("attention.value_length")) << " of the GGUF file is "
-                                                << value_length << " and keys have " << config.head_dim << " values; Linnet needs them equal.";
+        return error_.fail(Status::unsupported)
+               << "The key " << in_quotes(key("attention.value_length")) << " of the GGUF file is " << value_length
+               << " and keys have " << config.head_dim << " values; Linnet needs them equal.";
     }
     double epsilon = 0;
     status = header().require(key("attention.layer_norm_rms_epsilon"), error_);
@@ -206,11 +225,11 @@ Status GgufModel::read_config() {
     const std::string embedding = gguf_names.of_model(gguf_names.embedding);
     const SourceMatrix* matrix = set_.find(embedding);
     if (matrix == nullptr) {
-        return error_.fail(Status::bad_file) << "The tensor " << quoted(embedding)
+        return error_.fail(Status::bad_file) << "The tensor " << in_quotes(embedding)
                                              << " (the embedding) is not in the file: it holds no model, or not all of it.";
     }
     if (matrix->rows > most_vocabulary) {
-        return error_.fail(Status::bad_file) << "The tensor " << quoted(embedding) << " has " << matrix->rows
+        return error_.fail(Status::bad_file) << "The tensor " << in_quotes(embedding) << " has " << matrix->rows
                                              << " rows; a vocabulary may have " << most_vocabulary << '.';
     }
     config.vocabulary = config.usable_vocabulary = matrix->rows;
@@ -223,8 +242,9 @@ Status GgufModel::read_rope_factors(const char* name, std::vector<float>& factor
     if (matrix == nullptr) return Status::ok;
     const uint32_t expected = model_.config.rotary_dims / 2;
     if (matrix->rows != 1 || matrix->columns != expected) {
-        return error_.fail(Status::bad_file) << "The tensor " << quoted(matrix->name) << " has " << matrix->rows << " rows of "
-                                             << matrix->columns << " values; half the rotary dimensions, " << expected << ", are expected.";
+        return error_.fail(Status::bad_file)
+               << "The tensor " << in_quotes(matrix->name) << " has " << matrix->rows << " rows of " << matrix->columns
+               << " values; half the rotary dimensions, " << expected << ", are expected.";
     }
     SourceTensor tensor;
     tensor.rows = 1;
@@ -234,7 +254,8 @@ Status GgufModel::read_rope_factors(const char* name, std::vector<float>& factor
     if (Status status = read_rows(tensor, 0, 1, factors.data(), error_); status != Status::ok) return status;
     for (const float factor : factors) {
         if (!(factor > 0)) {
-            return error_.fail(Status::bad_file) << "The tensor " << quoted(matrix->name) << " holds a factor that is not above 0.";
+            return error_.fail(Status::bad_file)
+                   << "The tensor " << in_quotes(matrix->name) << " holds a factor that is not above 0.";
         }
     }
     return Status::ok;
@@ -248,8 +269,9 @@ Status GgufModel::read_rope() {
     if (status == Status::ok) status = header().number(key("rope.freq_base"), 1, 1e12, config.rope_theta, error_);
     if (status != Status::ok) return status;
     if (config.rotary_dims % 2 != 0) {
-        return error_.fail(Status::bad_file) << "The key " << quoted(key("rope.dimension_count")) << " of the GGUF file (or the length of "
-                                             << "a head) is " << config.rotary_dims << "; it must be even.";
+        return error_.fail(Status::bad_file)
+               << "The key " << in_quotes(key("rope.dimension_count")) << " of the GGUF file (or the length of "
+               << "a head) is " << config.rotary_dims << "; it must be even.";
     }
 
     std::string scaling = "linear";  // ggml's own default, with a factor of 1
@@ -260,8 +282,8 @@ Status GgufModel::read_rope() {
     if (status == Status::ok) status = header().number(key("rope.scaling.attn_factor"), 1e-3, 100, attention_factor, error_);
     if (status != Status::ok) return status;
     if (scaling != "none" && scaling != "linear" && scaling != "longrope") {
-        return error_.fail(Status::unsupported) << "The key " << quoted(key("rope.scaling.type")) << " of the GGUF file is "
-                                                << quoted(scaling) << "; Linnet knows none, linear and longrope.";
+        return error_.fail(Status::unsupported) << "The key " << in_quotes(key("rope.scaling.type")) << " of the GGUF file is "
+                                                << in_quotes(scaling) << "; Linnet knows none, linear and longrope.";
     }
     status = read_rope_factors("rope_freqs", model_.rope_short);
     if (status != Status::ok) return status;
@@ -278,16 +300,19 @@ Status GgufModel::read_rope() {
     if (status != Status::ok) return status;
     if (short_factors.empty() && model_.rope_long.empty()) {
         if (scaling != "longrope") return Status::ok;
-        return error_.fail(Status::bad_file) << "The key " << quoted(key("rope.scaling.type")) << " of the GGUF file is \"longrope\", but "
-                                             << "the tensors \"rope_factors_short.weight\" and \"rope_factors_long.weight\" are missing.";
+        return error_.fail(Status::bad_file)
+               << "The key " << in_quotes(key("rope.scaling.type")) << " of the GGUF file is \"longrope\", but "
+               << "the tensors \"rope_factors_short.weight\" and \"rope_factors_long.weight\" are missing.";
     }
     if (short_factors.empty() || model_.rope_long.empty() || !model_.rope_short.empty()) {
-        return error_.fail(Status::bad_file) << "The RoPE factors of the GGUF file do not fit together: \"rope_factors_short.weight\" and "
-                                             << "\"rope_factors_long.weight\" have to be there both, and no other scaling.";
+        return error_.fail(Status::bad_file)
+               << "The RoPE factors of the GGUF file do not fit together: \"rope_factors_short.weight\" and "
+               << "\"rope_factors_long.weight\" have to be there both, and no other scaling.";
     }
     model_.rope_short = std::move(short_factors);
     status = header().require(key("rope.scaling.original_context_length"), error_);
-    if (status == Status::ok) status = count("rope.scaling.original_context_length", 1, 1u << 21, true, config.original_context);
+    if (status == Status::ok)
+        status = count("rope.scaling.original_context_length", 1, 1u << 21, true, config.original_context);
     if (status != Status::ok) return status;
     if (!header().has(key("rope.scaling.attn_factor"))) {
         config.rope_attention_factor = long_rope_attention_factor(config.context, config.original_context);
@@ -309,8 +334,9 @@ Status GgufModel::read_window() {
                             (config.layers == 32 || config.layers == 40);
     if (first_phi3 && !header().has(key("attention.sliding_window"))) {
         window = 2047;
-        model_.notes.push_back("The file is older than the key phi3.attention.sliding_window; phi-3 with a context of 4096 has a window of "
-                               "2047, which is used.");
+        model_.notes.push_back(
+            "The file is older than the key phi3.attention.sliding_window; phi-3 with a context of 4096 has a window of "
+            "2047, which is used.");
     }
     config.window_keys = window_keys(window, config.context, options_);
     return Status::ok;

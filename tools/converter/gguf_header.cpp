@@ -37,7 +37,8 @@ uint32_t number_bytes(GgufType type) {
     return 0;
 }
 
-constexpr const char* type_names[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
+constexpr const char* type_names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                      "bool", "string", "array", "u64", "i64", "f64"};
 
 // Names of ggml's types that Linnet does not read, for the sentence.
 const char* other_ggml_type(uint32_t type) {
@@ -95,7 +96,7 @@ public:
         if (Status status = take(bytes, what, error); status != Status::ok) return status;
         if (bytes > left()) return ended(what, error);
         if (bytes > most) {
-            return error.fail(Status::bad_file) << "The GGUF file " << quoted(file_) << " has " << what << " of " << bytes
+            return error.fail(Status::bad_file) << "The GGUF file " << in_quotes(file_) << " has " << what << " of " << bytes
                                                 << " bytes; at most " << most << " are allowed.";
         }
         text.resize(static_cast<size_t>(bytes));
@@ -103,8 +104,9 @@ public:
     }
 
     Status ended(const char* what, Error& error) const {
-        return error.fail(Status::bad_file) << "The GGUF file " << quoted(file_) << " ends inside its header, in " << what
-                                            << " at byte " << offset_ << " of " << input_.size() << ": it is truncated or damaged.";
+        return error.fail(Status::bad_file)
+               << "The GGUF file " << in_quotes(file_) << " ends inside its header, in " << what << " at byte " << offset_
+               << " of " << input_.size() << ": it is truncated or damaged.";
     }
 
 private:
@@ -114,7 +116,8 @@ private:
         while (count != 0) {
             if (offset_ < buffered_from_ || offset_ >= buffered_from_ + buffered_) {
                 const uint64_t fill = std::min<uint64_t>(sizeof buffer_, left());
-                if (Status status = input_.read(offset_, buffer_, static_cast<size_t>(fill), error); status != Status::ok) return status;
+                if (Status status = input_.read(offset_, buffer_, static_cast<size_t>(fill), error); status != Status::ok)
+                    return status;
                 buffered_from_ = offset_;
                 buffered_ = fill;
             }
@@ -140,7 +143,7 @@ Status GgufHeader::read(Input& input, const std::string& file, Error& error) {
     file_ = file;
     values_.clear();
     tensors_.clear();
-    const auto refuse = [&]() -> Error& { return error.fail(Status::bad_file) << "The GGUF file " << quoted(file) << ' '; };
+    const auto refuse = [&]() -> Error& { return error.fail(Status::bad_file) << "The GGUF file " << in_quotes(file) << ' '; };
     Cursor cursor(input, file_, 0, std::min(input.size(), most_header_bytes));
     char magic[4] = {};
     uint32_t version = 0;
@@ -150,19 +153,20 @@ Status GgufHeader::read(Input& input, const std::string& file, Error& error) {
     if (status == Status::ok) status = cursor.take(version, "the version", error);
     if (status != Status::ok) return status;
     if (version != 0 && (version & 0xffffu) == 0) {
-        return error.fail(Status::unsupported) << "The GGUF file " << quoted(file) << " is big-endian; Linnet reads little-endian files.";
+        return error.fail(Status::unsupported)
+               << "The GGUF file " << in_quotes(file) << " is big-endian; Linnet reads little-endian files.";
     }
     if (version != 2 && version != 3) {
-        return error.fail(Status::unsupported) << "The GGUF file " << quoted(file) << " has version " << version
-                                               << "; Linnet reads versions 2 and 3.";
+        return error.fail(Status::unsupported)
+               << "The GGUF file " << in_quotes(file) << " has version " << version << "; Linnet reads versions 2 and 3.";
     }
     status = cursor.take(tensor_count, "the number of tensors", error);
     if (status == Status::ok) status = cursor.take(key_count, "the number of keys", error);
     if (status != Status::ok) return status;
     // The smallest tensor takes 32 bytes of the table, the smallest key 13.
     if (tensor_count > most_tensors || tensor_count > cursor.left() / 32) {
-        return refuse() << "says that it has " << tensor_count << " tensors, more than its length or Linnet's limit (" << most_tensors
-                        << ") allows.";
+        return refuse() << "says that it has " << tensor_count << " tensors, more than its length or Linnet's limit ("
+                        << most_tensors << ") allows.";
     }
     if (key_count > most_keys || key_count > cursor.left() / 13) {
         return refuse() << "says that it has " << key_count << " keys, more than its length or Linnet's limit (" << most_keys
@@ -174,7 +178,7 @@ Status GgufHeader::read(Input& input, const std::string& file, Error& error) {
         status = cursor.string(key, most_key_bytes, "a key's name", error);
         if (status == Status::ok) status = cursor.take(type, "a key's type", error);
         if (status != Status::ok) return status;
-        if (values_.count(key) != 0) return refuse() << "has the key " << quoted(key) << " twice.";
+        if (values_.count(key) != 0) return refuse() << "has the key " << in_quotes(key) << " twice.";
         GgufValue value;
         status = read_value(cursor, key, static_cast<GgufType>(type), value, 0, error);
         if (status != Status::ok) return status;
@@ -187,7 +191,8 @@ Status GgufHeader::read(Input& input, const std::string& file, Error& error) {
     return place_tensors(cursor.offset(), error);
 }
 
-Status GgufHeader::read_value(Cursor& cursor, const std::string& key, GgufType type, GgufValue& value, uint32_t depth, Error& error) {
+Status GgufHeader::read_value(Cursor& cursor, const std::string& key, GgufType type, GgufValue& value, uint32_t depth,
+                              Error& error) {
     value.type = type;
     if (type == GgufType::string) {
         if (Status status = cursor.take(value.count, "the length of a string", error); status != Status::ok) return status;
@@ -227,8 +232,9 @@ Status GgufHeader::read_value(Cursor& cursor, const std::string& key, GgufType t
             if (Status status = cursor.take(raw, "a value", error); status != Status::ok) return status;
             break;
         default:
-            return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file has type "
-                                                << static_cast<uint32_t>(type) << ", which does not exist: the file is damaged.";
+            return error.fail(Status::bad_file)
+                   << "The key " << in_quotes(key) << " of the GGUF file has type " << static_cast<uint32_t>(type)
+                   << ", which does not exist: the file is damaged.";
     }
     value.unsigned_number = load<uint64_t>(raw);
     switch (type) {
@@ -240,8 +246,8 @@ Status GgufHeader::read_value(Cursor& cursor, const std::string& key, GgufType t
         case GgufType::f64: value.number = load<double>(raw); break;
         case GgufType::boolean:
             if (raw[0] > 1) {
-                return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file is a bool of value " << raw[0] + 0u
-                                                    << "; it must be 0 or 1.";
+                return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file is a bool of value "
+                                                    << raw[0] + 0u << "; it must be 0 or 1.";
             }
             break;
         default: break;
@@ -256,16 +262,18 @@ Status GgufHeader::skip_array(Cursor& cursor, const std::string& key, GgufValue&
         return cursor.skip(value.count * bytes, "an array", error);
     }
     if (value.element != GgufType::string && value.element != GgufType::array) {
-        return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file is an array of type "
-                                            << static_cast<uint32_t>(value.element) << ", which does not exist: the file is damaged.";
+        return error.fail(Status::bad_file)
+               << "The key " << in_quotes(key) << " of the GGUF file is an array of type "
+               << static_cast<uint32_t>(value.element) << ", which does not exist: the file is damaged.";
     }
     if (depth == most_array_depth) {
-        return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file nests arrays too deeply.";
+        return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file nests arrays too deeply.";
     }
     if (value.count > cursor.left() / 8) return cursor.ended("an array", error);
     for (uint64_t i = 0; i < value.count; ++i) {
         GgufValue inner;
-        if (Status status = read_value(cursor, key, value.element, inner, depth + 1, error); status != Status::ok) return status;
+        if (Status status = read_value(cursor, key, value.element, inner, depth + 1, error); status != Status::ok)
+            return status;
     }
     return Status::ok;
 }
@@ -277,7 +285,7 @@ Status GgufHeader::read_tensor(Cursor& cursor, Error& error) {
     if (status == Status::ok) status = cursor.take(dimensions, "a tensor's number of dimensions", error);
     if (status != Status::ok) return status;
     const auto refuse = [&]() -> Error& {
-        return error.fail(Status::bad_file) << "The tensor " << quoted(matrix.name) << " of the GGUF file ";
+        return error.fail(Status::bad_file) << "The tensor " << in_quotes(matrix.name) << " of the GGUF file ";
     };
     if (dimensions < 1 || dimensions > 4) return refuse() << "has " << dimensions << " dimensions; it must have 1 to 4.";
     uint64_t sizes[4] = {1, 1, 1, 1};
@@ -304,18 +312,20 @@ Status GgufHeader::read_tensor(Cursor& cursor, Error& error) {
     const uint32_t block = source_block_values(matrix.type);
     if (block == 0) {
         const char* name = other_ggml_type(type);
-        Error& sentence = error.fail(Status::unsupported) << "The tensor " << quoted(matrix.name) << " of the GGUF file has type ";
+        Error& sentence = error.fail(Status::unsupported)
+                          << "The tensor " << in_quotes(matrix.name) << " of the GGUF file has type ";
         if (name != nullptr) {
             sentence << name;
         } else {
             sentence << type;
         }
-        return sentence << ". Linnet reads F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL and "
-                           "IQ2_XXS.";
+        return sentence
+               << ". Linnet reads F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL and "
+                  "IQ2_XXS.";
     }
     if (matrix.columns % block != 0) {
-        return refuse() << "has rows of " << matrix.columns << " values, which is not a multiple of " << block << ", the block of its type "
-                        << source_type_name(matrix.type) << '.';
+        return refuse() << "has rows of " << matrix.columns << " values, which is not a multiple of " << block
+                        << ", the block of its type " << source_type_name(matrix.type) << '.';
     }
     tensors_.push_back(std::move(matrix));
     return Status::ok;
@@ -326,24 +336,27 @@ Status GgufHeader::place_tensors(uint64_t header_end, Error& error) {
     uint64_t alignment = 32;
     if (Status status = integer("general.alignment", 1, most_alignment, alignment, error); status != Status::ok) return status;
     if ((alignment & (alignment - 1)) != 0) {
-        return error.fail(Status::bad_file) << "The key \"general.alignment\" of the GGUF file is " << alignment
-                                            << "; it must be a power of two.";
+        return error.fail(Status::bad_file)
+               << "The key \"general.alignment\" of the GGUF file is " << alignment << "; it must be a power of two.";
     }
     const uint64_t file_bytes = input_->size();
     const uint64_t data = align_up(header_end, alignment);
     std::vector<const SourceMatrix*> order;
     for (SourceMatrix& matrix : tensors_) {
         const auto refuse = [&]() -> Error& {
-            return error.fail(Status::bad_file) << "The tensor " << quoted(matrix.name) << " of the GGUF file " << quoted(file_) << ' ';
+            return error.fail(Status::bad_file)
+                   << "The tensor " << in_quotes(matrix.name) << " of the GGUF file " << in_quotes(file_) << ' ';
         };
         if (matrix.offset % alignment != 0) {
-            return refuse() << "begins at offset " << matrix.offset << ", which is not a multiple of the alignment, " << alignment << '.';
+            return refuse() << "begins at offset " << matrix.offset << ", which is not a multiple of the alignment, "
+                            << alignment << '.';
         }
         // Below 2^32 rows of at most 2^32 blocks' values in 4 bytes: no overflow short of 2^66, so divide instead.
         const uint64_t room = data <= file_bytes && matrix.offset <= file_bytes - data ? file_bytes - data - matrix.offset : 0;
         if (room / matrix.row_bytes() < matrix.rows) {
-            return refuse() << "needs " << matrix.rows << " rows of " << matrix.row_bytes() << " bytes at offset " << matrix.offset
-                            << " of the data, past the file's end (" << file_bytes << " bytes): it is truncated or damaged.";
+            return refuse() << "needs " << matrix.rows << " rows of " << matrix.row_bytes() << " bytes at offset "
+                            << matrix.offset << " of the data, past the file's end (" << file_bytes
+                            << " bytes): it is truncated or damaged.";
         }
         matrix.offset += data;
         order.push_back(&matrix);
@@ -351,8 +364,9 @@ Status GgufHeader::place_tensors(uint64_t header_end, Error& error) {
     std::sort(order.begin(), order.end(), [](const SourceMatrix* a, const SourceMatrix* b) { return a->offset < b->offset; });
     for (size_t i = 1; i < order.size(); ++i) {
         if (order[i - 1]->offset + order[i - 1]->rows * order[i - 1]->row_bytes() > order[i]->offset) {
-            return error.fail(Status::bad_file) << "The tensors " << quoted(order[i - 1]->name) << " and " << quoted(order[i]->name)
-                                                << " of the GGUF file overlap: the file is damaged.";
+            return error.fail(Status::bad_file)
+                   << "The tensors " << in_quotes(order[i - 1]->name) << " and " << in_quotes(order[i]->name)
+                   << " of the GGUF file overlap: the file is damaged.";
         }
     }
     return Status::ok;
@@ -362,12 +376,13 @@ Status GgufHeader::place_tensors(uint64_t header_end, Error& error) {
 
 Status GgufHeader::require(const std::string& key, Error& error) const {
     if (has(key)) return Status::ok;
-    return error.fail(Status::bad_file) << "The key " << quoted(key) << " is missing in the GGUF file " << quoted(file_) << '.';
+    return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " is missing in the GGUF file " << in_quotes(file_)
+                                        << '.';
 }
 
 Status GgufHeader::wrong_type(const std::string& key, const GgufValue& value, const char* expected, Error& error) const {
-    return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file has type " << gguf_type_name(value.type)
-                                        << "; it must be " << expected << '.';
+    return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file has type "
+                                        << gguf_type_name(value.type) << "; it must be " << expected << '.';
 }
 
 namespace {
@@ -397,8 +412,8 @@ Status GgufHeader::integer(const std::string& key, uint64_t low, uint64_t high, 
     const std::optional<uint64_t> found = as_integer(place->second);
     if (!found) return wrong_type(key, place->second, "a non-negative integer", error);
     if (*found < low || *found > high) {
-        return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file is " << *found << "; it must be from " << low
-                                            << " to " << high << '.';
+        return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file is " << *found
+                                            << "; it must be from " << low << " to " << high << '.';
     }
     to = *found;
     return Status::ok;
@@ -426,7 +441,7 @@ Status GgufHeader::number(const std::string& key, double low, double high, doubl
     }
     // Written so that a NaN is refused.
     if (!(place->second.number >= low && place->second.number <= high)) {
-        return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file is out of range.";
+        return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file is out of range.";
     }
     to = place->second.number;
     return Status::ok;
@@ -446,18 +461,18 @@ Status GgufHeader::string(const std::string& key, uint64_t most_bytes, std::stri
     const GgufValue& value = place->second;
     if (value.type != GgufType::string) return wrong_type(key, value, "a string", error);
     if (value.count > most_bytes) {
-        return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file is a string of " << value.count
-                                            << " bytes; at most " << most_bytes << " are allowed.";
+        return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file is a string of "
+                                            << value.count << " bytes; at most " << most_bytes << " are allowed.";
     }
     to.resize(static_cast<size_t>(value.count));
     return to.empty() ? Status::ok : input_->read(value.offset, to.data(), to.size(), error);
 }
 
-Status GgufHeader::check_array(const std::string& key, const GgufValue& value, bool type_fits, const char* expected, uint64_t most,
-                               Error& error) const {
+Status GgufHeader::check_array(const std::string& key, const GgufValue& value, bool type_fits, const char* expected,
+                               uint64_t most, Error& error) const {
     if (value.type != GgufType::array || !type_fits) return wrong_type(key, value, expected, error);
     if (value.count <= most) return Status::ok;
-    return error.fail(Status::bad_file) << "The key " << quoted(key) << " of the GGUF file has " << value.count
+    return error.fail(Status::bad_file) << "The key " << in_quotes(key) << " of the GGUF file has " << value.count
                                         << " elements; at most " << most << " are allowed.";
 }
 
@@ -466,7 +481,8 @@ Status GgufHeader::strings(const std::string& key, uint64_t most, std::vector<st
     if (place == values_.end()) return Status::ok;
     const GgufValue& value = place->second;
     const bool type_fits = value.element == GgufType::string;
-    if (Status status = check_array(key, value, type_fits, "an array of strings", most, error); status != Status::ok) return status;
+    if (Status status = check_array(key, value, type_fits, "an array of strings", most, error); status != Status::ok)
+        return status;
     Cursor cursor(*input_, file_, value.offset, input_->size());
     to.resize(static_cast<size_t>(value.count));
     for (std::string& text : to) {

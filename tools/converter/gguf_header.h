@@ -17,9 +17,9 @@ const char* gguf_type_name(GgufType type);
 // nothing asks for.
 struct GgufValue {
     GgufType type = GgufType::u8;
-    uint64_t unsigned_number = 0;  // u8..u64, boolean
-    int64_t signed_number = 0;     // i8..i64
-    double number = 0;             // f32, f64
+    uint64_t unsigned_number = 0;     // u8..u64, boolean
+    int64_t signed_number = 0;        // i8..i64
+    double number = 0;                // f32, f64
     GgufType element = GgufType::u8;  // of an array
     uint64_t count = 0;               // elements of an array, bytes of a string
     uint64_t offset = 0;              // of the first element, of the string's first byte

@@ -11,16 +11,29 @@ namespace linnet {
 
 namespace {
 
-constexpr TensorNames llama2c_names = {
-    .suffix = "", .embedding = "token_embedding_table", .output_norm = "rms_final", .output = "wcls", .layer_prefix = "layer.",
-    .attention_norm = "rms_att", .qkv = nullptr, .query = "wq", .key = "wk", .value = "wv", .attention_output = "wo",
-    .feed_forward_norm = "rms_ffn", .gate_up = nullptr, .gate = "w1", .up = "w3", .down = "w2", .interleaved_rope = true};
+constexpr TensorNames llama2c_names = {.suffix = "",
+                                       .embedding = "token_embedding_table",
+                                       .output_norm = "rms_final",
+                                       .output = "wcls",
+                                       .layer_prefix = "layer.",
+                                       .attention_norm = "rms_att",
+                                       .qkv = nullptr,
+                                       .query = "wq",
+                                       .key = "wk",
+                                       .value = "wv",
+                                       .attention_output = "wo",
+                                       .feed_forward_norm = "rms_ffn",
+                                       .gate_up = nullptr,
+                                       .gate = "w1",
+                                       .up = "w3",
+                                       .down = "w2",
+                                       .interleaved_rope = true};
 
 struct Field {
     const char* name;
     int64_t high;
 };
-constexpr Field fields[7] = {{"dim", 1 << 16},      {"hidden_dim", 1 << 19}, {"n_layers", 512},  {"n_heads", 1024},
+constexpr Field fields[7] = {{"dim", 1 << 16},     {"hidden_dim", 1 << 19}, {"n_layers", 512},   {"n_heads", 1024},
                              {"n_kv_heads", 1024}, {"vocab_size", 1 << 20}, {"seq_len", 1 << 21}};
 
 // Lays the tensors one after another, as the file has them.
@@ -78,10 +91,10 @@ Status lay_out(Input& input, const std::string& name, const ModelConfig& config,
     }
     if (status != Status::ok) return status;
     if (layout.offset() != input.size()) {
-        return error.fail(Status::bad_file) << "The file " << quoted(name) << " has " << input.size() << " bytes; a llama2.c model of "
-                                            << "dim " << config.hidden << ", " << config.layers << " layers and vocab_size "
-                                            << config.vocabulary << " has " << layout.offset()
-                                            << ": it is truncated, or not a llama2.c file.";
+        return error.fail(Status::bad_file)
+               << "The file " << in_quotes(name) << " has " << input.size() << " bytes; a llama2.c model of "
+               << "dim " << config.hidden << ", " << config.layers << " layers and vocab_size " << config.vocabulary << " has "
+               << layout.offset() << ": it is truncated, or not a llama2.c file.";
     }
     return Status::ok;
 }
@@ -110,7 +123,8 @@ Status find_tokenizer(InputFolder& folder, const std::string& main, Vocabulary& 
             found = true;
             return Status::ok;
         }
-        model.notes.push_back("The tokenizer in " + quoted(name) + " does not fit the model's " + std::to_string(rows) + " tokens" +
+        model.notes.push_back("The tokenizer in " + in_quotes(name) + " does not fit the model's " + std::to_string(rows) +
+                              " tokens" +
                               (status == Status::ok ? ": it has " + std::to_string(vocabulary.pieces.size()) + "."
                                                     : " (" + std::string(error.text()) + ")"));
         error.clear();
@@ -120,28 +134,29 @@ Status find_tokenizer(InputFolder& folder, const std::string& main, Vocabulary& 
 
 }  // namespace
 
-Status open_llama2c(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model, Error& error) {
+Status open_llama2c(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model,
+                    Error& error) {
     static_cast<void>(options);
     model = {};
     Input* input = nullptr;
     if (Status status = folder.open(main, input, error); status != Status::ok) return status;
-    if (input == nullptr) return error.fail(Status::bad_file) << "There is no file " << quoted(main) << '.';
+    if (input == nullptr) return error.fail(Status::bad_file) << "There is no file " << in_quotes(main) << '.';
     int32_t header[7] = {};
     if (input->size() < sizeof header) {
-        return error.fail(Status::bad_file) << "The file " << quoted(main) << " has " << input->size()
-                                            << " bytes, fewer than a llama2.c header (28).";
+        return error.fail(Status::bad_file)
+               << "The file " << in_quotes(main) << " has " << input->size() << " bytes, fewer than a llama2.c header (28).";
     }
     if (Status status = input->read(0, header, sizeof header, error); status != Status::ok) return status;
     if (header[0] == 0x616b3432) {
-        return error.fail(Status::unsupported) << "The file " << quoted(main) << " is a llama2.c file of version " << header[1]
-                                               << "; Linnet reads the first one (export with --version 0).";
+        return error.fail(Status::unsupported) << "The file " << in_quotes(main) << " is a llama2.c file of version "
+                                               << header[1] << "; Linnet reads the first one (export with --version 0).";
     }
     const bool untied = header[5] < 0;
     for (size_t i = 0; i < std::size(fields); ++i) {
         const int64_t value = i == 5 && untied ? -int64_t{header[i]} : header[i];
         if (value < 1 || value > fields[i].high) {
-            return error.fail(Status::bad_file) << "The field " << fields[i].name << " of " << quoted(main) << " is " << value
-                                                << "; in a llama2.c file it is from 1 to " << fields[i].high << '.';
+            return error.fail(Status::bad_file) << "The field " << fields[i].name << " of " << in_quotes(main) << " is "
+                                                << value << "; in a llama2.c file it is from 1 to " << fields[i].high << '.';
         }
     }
     ModelConfig& config = model.config;
@@ -154,8 +169,9 @@ Status open_llama2c(InputFolder& folder, const std::string& main, const SourceOp
     config.vocabulary = config.usable_vocabulary = static_cast<uint32_t>(untied ? -int64_t{header[5]} : header[5]);
     config.context = config.original_context = static_cast<uint32_t>(header[6]);
     if (config.hidden % config.heads != 0 || config.heads % config.kv_heads != 0) {
-        return error.fail(Status::bad_file) << "The fields n_heads (" << config.heads << ") and n_kv_heads (" << config.kv_heads << ") of "
-                                            << quoted(main) << " do not divide dim (" << config.hidden << ") and n_heads.";
+        return error.fail(Status::bad_file)
+               << "The fields n_heads (" << config.heads << ") and n_kv_heads (" << config.kv_heads << ") of "
+               << in_quotes(main) << " do not divide dim (" << config.hidden << ") and n_heads.";
     }
     config.head_dim = config.rotary_dims = config.hidden / config.heads;
     config.rms_epsilon = 1e-5f;
@@ -180,7 +196,8 @@ Status open_llama2c(InputFolder& folder, const std::string& main, const SourceOp
         if (Status status = attach_vocabulary(std::move(vocabulary), {2, 1}, model, error); status != Status::ok) return status;
         config.chat_template = static_cast<uint32_t>(ChatTemplate::none);
     } else {
-        model.notes.push_back("There is no tokenizer beside the model (tokenizer.bin or tokenizer.model): it runs on token numbers only.");
+        model.notes.push_back(
+            "There is no tokenizer beside the model (tokenizer.bin or tokenizer.model): it runs on token numbers only.");
         attach_no_vocabulary(1, {2, 1}, model);
     }
     return check_config(config, error);

@@ -15,8 +15,8 @@ constexpr uint64_t buffer_bytes = uint64_t{4} << 20;
 Status refuse_not_finite(const SourceMatrix& matrix, uint32_t row, const float* values, Error& error) {
     uint32_t column = 0;
     while (column + 1 < matrix.columns && (std::bit_cast<uint32_t>(values[column]) & 0x7f800000u) != 0x7f800000u) ++column;
-    return error.fail(Status::bad_file) << "The tensor \"" << matrix.name << "\" holds a value that is not a finite number (row "
-                                        << row << ", column " << column
+    return error.fail(Status::bad_file) << "The tensor \"" << matrix.name
+                                        << "\" holds a value that is not a finite number (row " << row << ", column " << column
                                         << "). The file is damaged, or the model was saved after a failed training.";
 }
 
@@ -56,7 +56,8 @@ Status read_matrix(const SourceMatrix& matrix, uint32_t first, uint32_t count, f
         const uint32_t run_end = static_cast<uint32_t>(std::min<uint64_t>(run_limit, uint64_t{(end + unit - 1) / unit} * unit));
         const uint32_t source_first = matrix.rotary != 0 && !by_head ? matrix.source_row(row) : run_first;
         buffer.resize(static_cast<size_t>((run_end - run_first) * row_bytes));
-        if (Status status = read_source_bytes(matrix, source_first, run_end - run_first, buffer.data(), error); status != Status::ok) {
+        if (Status status = read_source_bytes(matrix, source_first, run_end - run_first, buffer.data(), error);
+            status != Status::ok) {
             return status;
         }
         const uint32_t begin = row;

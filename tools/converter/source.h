@@ -15,8 +15,21 @@ namespace linnet {
 
 // Number formats of source tensors. Values are ggml's type numbers where there is one.
 enum class SourceType : uint32_t {
-    f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8, q2_k = 10, q3_k = 11, q4_k = 12, q5_k = 13,
-    q6_k = 14, iq2_xxs = 16, iq4_nl = 20, bf16 = 30,
+    f32 = 0,
+    f16 = 1,
+    q4_0 = 2,
+    q4_1 = 3,
+    q5_0 = 6,
+    q5_1 = 7,
+    q8_0 = 8,
+    q2_k = 10,
+    q3_k = 11,
+    q4_k = 12,
+    q5_k = 13,
+    q6_k = 14,
+    iq2_xxs = 16,
+    iq4_nl = 20,
+    bf16 = 30,
 };
 const char* source_type_name(SourceType type);
 // Values in one block of the type, and bytes of it. f32: 1 and 4. q4_0: 32 and 18.
@@ -70,12 +83,14 @@ struct SourceOptions {
 
 // Looks at what is there and opens it: a GGUF file (with its other parts, when it is split), a llama2.c .bin (with tokenizer.bin or
 // tokenizer.model beside it), or a folder with config.json. `main` names the file; empty: a folder.
-Status open_source(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model, Error& error);
+Status open_source(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model,
+                   Error& error);
 
 // The formats, for open_source alone.
 Status open_gguf(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model, Error& error);
 Status open_hugging_face(InputFolder& folder, const SourceOptions& options, SourceModel& model, Error& error);
-Status open_llama2c(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model, Error& error);
+Status open_llama2c(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model,
+                    Error& error);
 
 // Rows [first, first + count) of a tensor of the container, float[count][columns]. Not finite values are refused, naming the
 // tensor.

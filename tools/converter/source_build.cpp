@@ -5,7 +5,7 @@
 
 namespace linnet {
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
     constexpr size_t shown = 80;
     return '"' + std::string(name.substr(0, shown)) + (name.size() > shown ? "...\"" : "\"");
 }
@@ -13,7 +13,8 @@ std::string quoted(std::string_view name) {
 Status TensorSet::add(SourceMatrix&& matrix, Error& error) {
     const std::string name = matrix.name;
     const auto [place, is_new] = entries_.try_emplace(name);
-    if (!is_new) return error.fail(Status::bad_file) << "The tensor " << quoted(name) << " stands twice in the model's files.";
+    if (!is_new)
+        return error.fail(Status::bad_file) << "The tensor " << in_quotes(name) << " stands twice in the model's files.";
     place->second.matrix = std::move(matrix);
     return Status::ok;
 }
@@ -30,7 +31,7 @@ void TensorSet::leave_out(const std::string& name) { find(name); }
 Status TensorSet::refuse_unused(const char* model_kind, Error& error) const {
     for (const auto& [name, entry] : entries_) {
         if (entry.used) continue;
-        return error.fail(Status::unsupported) << "The tensor " << quoted(name) << " has no place in a " << model_kind
+        return error.fail(Status::unsupported) << "The tensor " << in_quotes(name) << " has no place in a " << model_kind
                                                << " model as Linnet computes it; leaving it out would change the results.";
     }
     return Status::ok;
@@ -53,13 +54,13 @@ public:
     Status part(const std::string& name, const char* what, uint32_t rows, bool rotate = false) {
         const SourceMatrix* matrix = set_.find(name);
         if (matrix == nullptr) {
-            return error_.fail(Status::bad_file) << "The tensor " << quoted(name) << " (" << what << ") is not in the file"
+            return error_.fail(Status::bad_file) << "The tensor " << in_quotes(name) << " (" << what << ") is not in the file"
                                                  << ". The file is incomplete, or of a model that Linnet cannot read.";
         }
         if (matrix->rows != rows || matrix->columns != tensor_.columns) {
-            return error_.fail(Status::bad_file) << "The tensor " << quoted(name) << " (" << what << ") has " << matrix->rows
-                                                 << " rows of " << matrix->columns << " values; its configuration demands "
-                                                 << rows << " rows of " << tensor_.columns << '.';
+            return error_.fail(Status::bad_file)
+                   << "The tensor " << in_quotes(name) << " (" << what << ") has " << matrix->rows << " rows of "
+                   << matrix->columns << " values; its configuration demands " << rows << " rows of " << tensor_.columns << '.';
         }
         tensor_.parts.push_back(*matrix);
         if (rotate) {
@@ -102,7 +103,8 @@ Status Assembler::attention(uint32_t number) {
     const std::string query = names_.of_layer(number, names_.query);
     if (names_.qkv != nullptr && !set_.has(query)) {
         const std::string name = names_.of_layer(number, names_.qkv);
-        if (Status status = part(name, "query, key and value weights", query_rows + 2 * key_rows); status != Status::ok) return status;
+        if (Status status = part(name, "query, key and value weights", query_rows + 2 * key_rows); status != Status::ok)
+            return status;
         return end();
     }
     const bool rotate = names_.interleaved_rope;
@@ -129,15 +131,16 @@ Status Assembler::gate_and_up(uint32_t number) {
 Status Assembler::layer(uint32_t number) {
     const ModelConfig& config = model_.config;
     const auto name = [&](const char* tensor) { return names_.of_layer(number, tensor); };
-    Status status = whole(TensorRole::attention_norm, number, name(names_.attention_norm), "the norm before attention", 1, config.hidden);
+    Status status =
+        whole(TensorRole::attention_norm, number, name(names_.attention_norm), "the norm before attention", 1, config.hidden);
     if (status == Status::ok) status = attention(number);
     if (status == Status::ok) {
         status = whole(TensorRole::attention_output, number, name(names_.attention_output), "attention's output weights",
                        config.hidden, config.heads * config.head_dim);
     }
     if (status == Status::ok) {
-        status = whole(TensorRole::feed_forward_norm, number, name(names_.feed_forward_norm), "the norm before the feed-forward part",
-                       1, config.hidden);
+        status = whole(TensorRole::feed_forward_norm, number, name(names_.feed_forward_norm),
+                       "the norm before the feed-forward part", 1, config.hidden);
     }
     if (status == Status::ok) status = gate_and_up(number);
     if (status == Status::ok) {
@@ -164,8 +167,8 @@ Status assemble_tensors(const TensorNames& names, TensorSet& set, SourceModel& m
     }
     if (status == Status::ok) {
         status = assembler.whole(TensorRole::output, 0, tied ? embedding : names.of_model(names.output),
-                                 tied ? "the embedding, which is the output matrix too" : "the output matrix", config.vocabulary,
-                                 config.hidden);
+                                 tied ? "the embedding, which is the output matrix too" : "the output matrix",
+                                 config.vocabulary, config.hidden);
     }
     return status;
 }
@@ -174,7 +177,8 @@ namespace {
 
 void set_ends(const std::vector<int32_t>& ends, ModelConfig& config) {
     for (const int32_t end : ends) {
-        if (end < 0 || static_cast<uint32_t>(end) >= config.vocabulary || config.eos_count == std::size(config.eos_tokens)) continue;
+        if (end < 0 || static_cast<uint32_t>(end) >= config.vocabulary || config.eos_count == std::size(config.eos_tokens))
+            continue;
         const int32_t* const known = config.eos_tokens + config.eos_count;
         if (std::find(static_cast<const int32_t*>(config.eos_tokens), known, end) == known) {
             config.eos_tokens[config.eos_count++] = end;
@@ -252,8 +256,8 @@ std::vector<float> llama3_rope_factors(uint32_t rotary_dims, double theta, doubl
 
 Status read_whole(Input& input, const std::string& name, uint64_t most, std::string& text, Error& error) {
     if (input.size() > most) {
-        return error.fail(Status::bad_file) << "The file " << quoted(name) << " has " << input.size() << " bytes; at most " << most
-                                            << " are expected of it.";
+        return error.fail(Status::bad_file) << "The file " << in_quotes(name) << " has " << input.size() << " bytes; at most "
+                                            << most << " are expected of it.";
     }
     text.resize(static_cast<size_t>(input.size()));
     return text.empty() ? Status::ok : input.read(0, text.data(), text.size(), error);

@@ -13,7 +13,7 @@
 namespace linnet {
 
 // A name from a file, in quotes, for a sentence: cut when it is long.
-std::string quoted(std::string_view name);
+std::string in_quotes(std::string_view name);
 
 // The matrices of the files, by name.
 class TensorSet {
@@ -44,7 +44,7 @@ private:
 struct TensorNames {
     const char *suffix, *embedding, *output_norm, *output, *layer_prefix;
     const char *attention_norm, *qkv, *query, *key, *value, *attention_output;  // qkv: where there is no `query`; may be null
-    const char *feed_forward_norm, *gate_up, *gate, *up, *down;                 // gate_up: where there is no `gate`; may be null
+    const char *feed_forward_norm, *gate_up, *gate, *up, *down;  // gate_up: where there is no `gate`; may be null
     bool interleaved_rope = false;  // rows of query and key stand in pairs (2i, 2i + 1); only where they are separate
 
     std::string of_model(const char* name) const { return std::string(name) + suffix; }
