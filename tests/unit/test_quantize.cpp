@@ -186,6 +186,28 @@ TEST_CASE("weights that int4 holds exactly come out exactly, with a scale of eit
     }
 }
 
+TEST_CASE("weights that had 2 bits before, three magnitudes a group, find the scale that hits those") {
+    Random random{9};
+    GroupWeights group;
+    group.count = 32;
+    for (uint32_t lane = 0; lane < rows_in_block; ++lane) {
+        const float scale = static_cast<float>(0.001 + random.uniform());
+        for (uint32_t i = 0; i < 32; ++i) {
+            // IQ2_XXS's, which are close to 1, 3 and 5.
+            constexpr float magnitudes[] = {43, 25, 8, 8, 8, 8, 8, 25};
+            const float magnitude = magnitudes[i < 3 ? i : random.next() % 8];
+            group.weights[i][lane] = scale * (random.next() % 2 == 0 ? magnitude : -magnitude);
+        }
+    }
+    QuantizedGroup out;
+    quantize_group(group, int4_levels, true, out);
+    for (uint32_t lane = 0; lane < rows_in_block; ++lane) {
+        // Relative to the weights' root mean square.
+        CHECK(out.error[lane] < 0.03f * 0.03f * out.squares[lane]);
+        CHECK(out.rounding_error[lane] > 0.04f * 0.04f * out.squares[lane]);
+    }
+}
+
 TEST_CASE("zeros, weights too small for any scale, and the largest there may be") {
     for (Levels levels : {int4_levels, int8_levels}) {
         GroupWeights group{};

@@ -183,6 +183,8 @@ private:
         // Where the weight furthest from zero shall fall, in levels: at the end of them, some way inside, or clipped. With int4 the
         // scale has either sign. (Against a hundred times as many candidates this loses less than 0.1 % of the error.)
         if (levels_.highest == int4_levels.highest) {
+            // Weights that were at 2 or 3 bits before are few values a group: a scale that hits those leaves levels unused.
+            for (int step = 0; step < 7; ++step) candidate(3.0f + 0.5f * static_cast<float>(step));
             for (int step = -3; step <= 7; ++step) {
                 const float beyond = 0.25f * static_cast<float>(step);
                 candidate(levels_.lowest - beyond);
