@@ -37,6 +37,10 @@ for argument in "$@"; do
 done
 [ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz lint e2e)
 
+# Debian's own Python, which has Debian's numpy; another one may stand before it in the PATH.
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+
 total_passed=0 total_failed=0 total_skipped=0
 summary=()
 
@@ -65,7 +69,7 @@ run_ctest() {
     say "== $preset: testing"
     (cd "$LINNET_ROOT/build/$preset" && ctest -j "$(cpu_count)" --timeout 900 --output-on-failure --test-output-size-passed 10000000 \
         --test-output-size-failed 10000000 ${labels:+-L "$labels"} --output-junit "$junit" </dev/null) >&2 || true
-    if ! counts=$(python3 "$LINNET_ROOT/tools/lib/ctest_summary.py" "$junit"); then
+    if ! counts=$("$python" "$LINNET_ROOT/tools/lib/ctest_summary.py" "$junit"); then
         record "$preset" 0 1 0 $((SECONDS - started)) "ctest did not run"
         return
     fi
@@ -95,15 +99,16 @@ part_asan() {
 }
 
 part_fuzz() {
-    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log corpus
+    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log corpus seeds="$LINNET_ROOT/build/fuzz/seeds"
     build_part fuzz -DLINNET_TOOLS=ON || { record fuzz 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    "$python" -B "$LINNET_ROOT/tests/fuzz/make_seeds.py" "$seeds" || say "  no seeds: the source readers are fuzzed from nothing"
     for fuzzer in "$LINNET_ROOT"/build/fuzz/*fuzz_*; do
         [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
         name=${fuzzer##*/}
         log="$LINNET_ROOT/build/fuzz/$name.log"
         corpus=("$fuzzer.corpus")
         mkdir -p "$fuzzer.corpus"
-        [ ! -d "$LINNET_ROOT/tests/fuzz/seeds/${name#linnet_fuzz_}" ] || corpus+=("$LINNET_ROOT/tests/fuzz/seeds/${name#linnet_fuzz_}")
+        [ "$name" != linnet_fuzz_source ] || corpus+=("$seeds")
         say "== fuzz: $name, $seconds s"
         # The corpus grows in the build folder; what is found there is written beside it.
         if (cd "$LINNET_ROOT/build/fuzz" && "$fuzzer" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
