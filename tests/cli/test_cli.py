@@ -1,0 +1,659 @@
+#!/usr/bin/python3
+"""Tests of the linnet command as a person or a program meets it. Standard library only.
+
+    test_cli.py LINNET [unittest arguments]
+
+Models are random ones of the shape "tiny", made by the command itself.
+"""
+import ctypes
+import hashlib
+import json
+import os
+import pty
+import random
+import re
+import resource
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+LINNET = os.path.abspath(sys.argv[1])
+SLOW = float(os.environ.get("LINNET_TEST_PATIENCE", "1"))  # under sanitizers everything takes longer
+HEADER_BYTES = 512
+ENVIRONMENT = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm", "COLUMNS": "80"}
+ENVIRONMENT.pop("LINNET_KERNELS", None)
+
+
+def run(*arguments, text=None, **options):
+    """Exit code, stdout and stderr, as bytes. A signal or a run without end is a failure of the test."""
+    environment = {**ENVIRONMENT, **options.pop("environment", {})}
+    done = subprocess.run([LINNET, *map(str, arguments)], input=text if text is not None else b"", capture_output=True,
+                          timeout=120 * SLOW, env=environment, check=False, **options)
+    assert done.returncode >= 0, f"{arguments}: signal {-done.returncode}\n{done.stderr.decode(errors='replace')}"
+    assert b"Sanitizer" not in done.stderr and b"runtime error" not in done.stderr, done.stderr.decode(errors="replace")
+    return done.returncode, done.stdout, done.stderr
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="linnet-cli-")
+        cls.model = os.path.join(cls.folder, "tiny.linnet")
+        code, _, error = run("synth", "tiny", cls.model, "--seed", 1)
+        assert code == 0, error
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def good(self, *arguments, **options):
+        code, out, error = run(*arguments, **options)
+        self.assertEqual(code, 0, error.decode(errors="replace"))
+        return out
+
+    def refused(self, code, *arguments, **options):
+        """Ends with this code and one sentence; gives the sentence."""
+        got, _, error = run(*arguments, **options)
+        sentence = error.decode()
+        self.assertEqual(got, code, sentence)
+        self.assertRegex(sentence, r"\Alinnet: [^\n]{10,}\n\Z", arguments)
+        return sentence
+
+    def json(self, *arguments, **options):
+        return json.loads(self.good(*arguments, "--json", **options))
+
+
+class Usage(Case):
+    COMMANDS = ["chat", "run", "convert", "inspect", "plan", "tokenize", "detokenize", "logits", "synth", "bench"]
+
+    def test_help(self):
+        whole = self.good("--help").decode()
+        self.assertEqual(self.good().decode(), whole)
+        for command in self.COMMANDS:
+            self.assertIn(command, whole)
+            text = self.good(command, "--help").decode()
+            self.assertIn("Example", text)
+            self.assertIn("linnet " + command, text)
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), 128, line)
+        self.assertRegex(self.good("--version").decode(), r"\Alinnet \d+\.\d+\.\d+\n\Z")
+
+    def test_wrong_usage(self):
+        model = self.model
+        for arguments in [
+            ("sing",),
+            ("run", model),
+            ("run", model, "--prompt", "x", "--bogus"),
+            ("run", model, "--prompt", "x", "extra"),
+            ("run", model, "--prompt", "x", "-n", "0"),
+            ("run", model, "--prompt", "x", "-n", "-3"),
+            ("run", model, "--prompt", "x", "-n", "many"),
+            ("run", model, "--prompt", "x", "--temperature", "hot"),
+            ("run", model, "--prompt", "x", "--temperature", "nan"),
+            ("run", model, "--prompt", "x", "--temperature", "11"),
+            ("run", model, "--prompt", "x", "--top-p", "0"),
+            ("run", model, "--prompt", "x", "--stop", ""),
+            ("run", model, "--prompt", "x", "--stop", "y" * 200),
+            ("run", model, "--prompt", "x", "--system", "without chat"),
+            ("run", model, "--prompt", "x", "--seed", "-1"),
+            ("run", model, "--prompt", "x", "--threads", "0"),
+            ("run", model, "--prompt", "x", "--kv", "int4"),
+            ("run", model, "--prompt", "x", "--kv", "q8"),
+            ("run", model, "--prompt", "x", "--kernels", "warp"),
+            ("run", model, "--prompt", "x", "--context", "99999999"),
+            ("plan", model, "--context", "2000000"),
+            ("plan", model, "--batch", "513"),
+            ("logits", model, "--tokens", "1,2"),
+            ("logits", model, "--tokens", "1,2", "--hash", "--kv", "int4"),
+            ("logits", model, "--tokens", "1,,2", "--hash"),
+            ("logits", model, "--tokens", "1,x", "--hash"),
+            ("logits", model, "--tokens", "", "--hash"),
+            ("logits", model, "--tokens", "-1", "--hash"),
+            ("logits", model, "--tokens", "99999999", "--hash"),
+            ("logits", model, "--tokens", "99999999999999", "--hash"),
+            ("synth", "no-such-shape", self.path("out.linnet")),
+            ("synth", "tiny", self.path("out.linnet"), "--group", "33"),
+            ("convert", model, model),
+            ("convert", model, self.path("out.linnet"), "--weights", "int3"),
+            ("convert", model, self.path("out.linnet"), "--group", "48"),
+            ("bench", model, "--prompt", "0", "--decode", "0"),
+            ("bench", model, "--repeat", "0"),
+            ("detokenize", model, "one"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.refused(2, *arguments)
+        self.assertFalse(os.path.exists(self.path("out.linnet")))
+
+    def test_sizes(self):
+        for text in ["", "GB", "2XB", "-1GB", "1e9", "0", "0x10", "1.5.2MB", "nan", "inf", "99999999TB", "2 GB x"]:
+            with self.subTest(size=text):
+                self.assertIn("is not a size", self.refused(2, "plan", self.model, "--memory", text))
+        for text, bytes_ in [("1.5GiB", 1610612736), ("2GB", 2000000000), ("500 MB", 500000000), ("900kB", None),
+                             ("1g", 1000000000), ("123456789", 123456789), ("64mib", 67108864)]:
+            with self.subTest(size=text):
+                if bytes_ is None:
+                    run("plan", self.model, "--memory", text)
+                else:
+                    self.assertEqual(self.json("plan", self.model, "--memory", text)["ceiling_bytes"], bytes_)
+
+    def test_bad_input(self):
+        for command in [("inspect",), ("plan",), ("run",), ("chat",), ("tokenize",), ("detokenize",), ("logits",), ("bench",)]:
+            more = {"run": ["--prompt", "x"], "logits": ["--tokens", "1", "--hash"], "detokenize": ["1"]}.get(command[0], [])
+            for file in [self.path("nothing-here"), "/dev/null", self.path("empty")]:
+                open(self.path("empty"), "w").close()
+                with self.subTest(command=command, file=file):
+                    self.refused(3, *command, file, *more)
+        self.refused(3, "inspect", self.folder)
+        self.refused(3, "convert", self.path("nothing-here"), self.path("out.linnet"))
+        self.refused(3, "convert", self.model, self.path("no-folder/out.linnet"))
+        self.refused(3, "convert", self.folder, self.path("out.linnet"))
+        self.refused(3, "synth", "tiny", self.folder)
+        self.assertFalse(os.path.exists(self.path("out.linnet")))
+
+    def test_names_cannot_steer_the_terminal(self):
+        sentence = self.refused(3, "inspect", self.path("\x1b[2Jgone"))
+        self.assertNotIn("\x1b", sentence)
+
+
+class Models(Case):
+    def test_synth_is_the_same_everywhere(self):
+        again = self.path("again.linnet")
+        report = self.json("synth", "tiny", again, "--seed", 1, "--threads", 1)
+        with open(self.model, "rb") as one, open(again, "rb") as other:
+            self.assertEqual(one.read(), other.read())
+        self.assertEqual(report["file_bytes"], os.path.getsize(again))
+        self.good("synth", "tiny", again, "--seed", 2)
+        with open(self.model, "rb") as one, open(again, "rb") as other:
+            self.assertNotEqual(one.read(), other.read())
+        self.assertEqual([name for name in os.listdir(self.folder) if "partial" in name], [])
+
+    def test_inspect(self):
+        text = self.good("inspect", self.model, "--tensors").decode()
+        for word in ["architecture", "parameters", "checksums", "qkv", "int4 group 32", "layer 0"]:
+            self.assertIn(word, text)
+        report = self.json("inspect", self.model, "--tensors")
+        self.assertTrue(report["verified"])
+        self.assertEqual(report["damaged_chunks"], [])
+        self.assertEqual(report["file_bytes"], os.path.getsize(self.model))
+        self.assertEqual(sum(tensor["bytes"] for tensor in report["tensors"]),
+                         sum(kind["bytes"] for kind in report["kinds"].values()))
+        self.assertEqual(len(report["tensors"]) - report["config"]["layers"] * 6, 2 + (not report["config"]["tied_embeddings"]))
+
+    def test_plan(self):
+        report = self.json("plan", self.model, "--context", 64)
+        self.assertEqual(sum(report["bytes"].values()), report["total_bytes"])
+        self.assertEqual(report["context"], 64)
+        self.assertIn(f"{report['total_bytes']:,}", self.good("plan", self.model, "--context", 64).decode())
+        self.assertLess(report["bytes"]["kv_cache"], self.json("plan", self.model, "--context", 128)["bytes"]["kv_cache"])
+        sentence = self.refused(4, "plan", self.model, "--context", 64, "--memory", "20kB")
+        smallest = int(re.search(r"would do is (\d+) bytes", sentence).group(1))
+        self.assertLessEqual(self.json("plan", self.model, "--context", 64, "--memory", smallest)["total_bytes"], smallest)
+        self.refused(4, "plan", self.model, "--context", 64, "--memory", smallest - 1)
+        self.refused(4, "logits", self.model, "--tokens", "1", "--hash", "--context", 64, "--memory", smallest - 1)
+
+    def test_logits(self):
+        out = self.path("logits.f32")
+        tokens = [1, 5, 9, 2, 30, 7, 7, 11, 3]
+        listed = ",".join(map(str, tokens))
+        code = self.good("logits", self.model, "--tokens", listed, "--out", out, "--hash").decode().strip()
+        with open(out, "rb") as file:
+            data = file.read()
+        self.assertEqual(hashlib.sha256(data).hexdigest(), code)
+        report = self.json("logits", self.model, "--tokens", listed)
+        self.assertEqual((report["rows"], report["bytes"], report["sha256"]), (len(tokens), len(data), code))
+        columns = report["columns"]
+        self.good("logits", self.model, "--tokens", listed, "--out", out, "--last")
+        with open(out, "rb") as file:
+            self.assertEqual(file.read(), data[-4 * columns:])
+        ids = self.path("ids")
+        with open(ids, "w") as file:
+            file.write("\n".join(map(str, tokens)))
+        self.assertEqual(self.good("logits", self.model, "--tokens", "@" + ids, "--hash").decode().strip(), code)
+        # The tokens before one decide its row, those after do not.
+        self.good("logits", self.model, "--tokens", "1,5,9", "--out", out)
+        with open(out, "rb") as file:
+            self.assertEqual(file.read(), data[:12 * columns])
+        values = struct.unpack(f"<{columns}f", data[:4 * columns])
+        self.assertGreater(max(values), min(values))
+        self.refused(4, "logits", self.model, "--tokens", listed, "--hash", "--context", 4)
+        self.refused(3, "logits", self.model, "--tokens", listed, "--out", "/dev/full")
+
+    def test_the_same_bits(self):
+        """Kernels, threads, batches and ceilings leave the logits as they are."""
+        generator = random.Random(3)
+        columns = self.json("inspect", self.model)["config"]["vocabulary"]
+        tokens = ",".join(str(generator.randrange(columns)) for _ in range(70))
+        for kv in ["int8", "f16", "f32"]:
+            reference = self.good("logits", self.model, "--tokens", tokens, "--hash", "--kv", kv, "--kernels", "scalar",
+                                  "--threads", 1, "--batch", 1)
+            tried = 0
+            for kernels in ["scalar", "avx2", "avx512"]:
+                code, out, _ = run("logits", self.model, "--tokens", "1", "--hash", "--kernels", kernels)
+                if code == 2:
+                    continue
+                for threads, batch in [(1, 64), (2, 1), (3, 3), (4, 64)]:
+                    got = self.good("logits", self.model, "--tokens", tokens, "--hash", "--kv", kv, "--kernels", kernels,
+                                    "--threads", threads, "--batch", batch)
+                    self.assertEqual(got, reference, (kernels, threads, batch, kv))
+                    tried += 1
+                report = self.json("logits", self.model, "--tokens", "1", environment={"LINNET_KERNELS": kernels})
+                self.assertEqual(report["kernels"], kernels)
+            self.assertGreaterEqual(tried, 4)
+        self.refused(2, "logits", self.model, "--tokens", "1", "--hash", environment={"LINNET_KERNELS": "warp"})
+
+    def test_bench(self):
+        report = self.json("bench", self.model, "--prompt", 16, "--decode", 8, "--repeat", 2, "--threads", 2)
+        self.assertGreater(report["prefill_tokens_per_second"], 0)
+        self.assertGreater(report["decode_tokens_per_second"], 0)
+        self.assertGreater(report["read_ceiling_bytes_per_second"], 1e8)
+        self.assertEqual(report["threads"], 2)
+        self.assertIn("read ceiling", self.good("bench", self.model, "--prompt", 4, "--decode", 4, "--repeat", 1).decode())
+
+    def test_output_to_nobody(self):
+        """A reader that has gone away ends the program quietly; a full disk under stdout is an error."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run([LINNET, "inspect", self.model], stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+        os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (141, b""))
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([LINNET, "inspect", self.model], stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"Writing the output failed", done.stderr)
+
+
+class Damage(Case):
+    def check(self, data, what):
+        damaged = self.path("damaged.linnet")
+        with open(damaged, "wb") as file:
+            file.write(data)
+        for arguments in [("inspect", damaged), ("logits", damaged, "--tokens", "1,2", "--hash", "--context", 8),
+                          ("tokenize", damaged)]:
+            code, out, error = run(*arguments, text=b"hello")
+            self.assertIn(code, (0, 3), (what, arguments, error))
+            if code == 3:
+                self.assertRegex(error.decode(), r"\Alinnet: [^\n]+\n\Z", what)
+        return code
+
+    def test_truncated(self):
+        with open(self.model, "rb") as file:
+            data = file.read()
+        for length in [0, 1, 7, 8, 100, 511, 512, 513, 600, 4096, len(data) // 2, len(data) - 5, len(data) - 1]:
+            damaged = self.path("short.linnet")
+            with open(damaged, "wb") as file:
+                file.write(data[:length])
+            with self.subTest(length=length):
+                self.refused(3, "inspect", damaged)
+                self.refused(3, "run", damaged, "--prompt", "x")
+        with open(damaged, "wb") as file:
+            file.write(data + b"\0")
+        self.refused(3, "inspect", damaged)
+
+    def test_every_word_of_the_header(self):
+        """With the checksum made right again, so that the fields themselves are looked at."""
+        with open(self.model, "rb") as file:
+            data = file.read()
+        generator = random.Random(1)
+        table = []
+        for byte in range(256):
+            for _ in range(8):
+                byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+            table.append(byte)
+
+        def crc32c(these):
+            crc = 0xFFFFFFFF
+            for byte in these:
+                crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+            return crc ^ 0xFFFFFFFF
+
+        assert crc32c(b"123456789") == 0xE3069283
+        words = [at for at in range(0, HEADER_BYTES - 4, 4) if at < 240 or generator.random() < 0.1]
+        for at in words:
+            was = struct.unpack_from("<I", data, at)[0]
+            for value in {0, 1, 0xFFFFFFFF, 0x7FFFFFFF, was + 1 & 0xFFFFFFFF, was ^ 1 << generator.randrange(32)} - {was}:
+                changed = bytearray(data)
+                struct.pack_into("<I", changed, at, value)
+                struct.pack_into("<I", changed, HEADER_BYTES - 4, crc32c(changed[:HEADER_BYTES - 4]))
+                damaged = self.path("header.linnet")
+                with open(damaged, "wb") as file:
+                    file.write(changed)
+                code, _, error = run("logits", damaged, "--tokens", "1,2", "--hash", "--context", "8")
+                self.assertIn(code, (0, 2, 3, 4), (at, value))
+                if code != 0:
+                    self.assertRegex(error.decode(), r"\Alinnet: [^\n]+\n\Z", (at, value))
+
+    def test_flipped_bits(self):
+        with open(self.model, "rb") as file:
+            data = file.read()
+        generator = random.Random(2)
+        weights = self.json("inspect", self.model)["weights_offset"]
+        places = [generator.randrange(len(data)) for _ in range(60)] + [generator.randrange(weights) for _ in range(60)]
+        for place in places:
+            changed = bytearray(data)
+            changed[place] ^= 1 << generator.randrange(8)
+            self.check(changed, place)
+
+    def test_damaged_weights_are_found(self):
+        report = self.json("inspect", self.model)
+        with open(self.model, "rb") as file:
+            changed = bytearray(file.read())
+        changed[report["weights_offset"] + report["weights_bytes"] - 1] ^= 1
+        damaged = self.path("weights.linnet")
+        with open(damaged, "wb") as file:
+            file.write(changed)
+        code, out, error = run("inspect", damaged, "--json")
+        self.assertEqual(code, 3, error)
+        self.assertFalse(json.loads(out)["verified"])
+        self.assertEqual(json.loads(out)["damaged_chunks"], [report["chunks"] - 1])
+        self.assertIn("checksum", self.refused(3, "logits", damaged, "--tokens", "1", "--hash"))
+        self.good("logits", damaged, "--tokens", "1", "--hash", "--no-verify")
+
+
+class Files(Case):
+    def test_nothing_is_left_by_an_interrupt(self):
+        """The shape is large enough to be still at it when the signal comes."""
+        for number, code in [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]:
+            out = self.path("interrupted.linnet")
+            process = subprocess.Popen([LINNET, "synth", "phi-3-mini", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       env=ENVIRONMENT, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+            deadline = time.monotonic() + 30 * SLOW
+            while not any("partial" in name for name in os.listdir(self.folder)):
+                self.assertLess(time.monotonic(), deadline, "no partial file appeared")
+                time.sleep(0.01)
+            time.sleep(0.2)
+            self.assertIsNone(process.poll())
+            process.send_signal(number)
+            process.communicate(timeout=30 * SLOW)
+            self.assertEqual(process.returncode, code)
+            self.assertEqual([name for name in os.listdir(self.folder) if "interrupted" in name], [])
+
+    def test_a_limit_on_file_size(self):
+        """What a full disk does: the write fails in the middle."""
+        out = self.path("limited.linnet")
+        limit = os.path.getsize(self.model) // 2
+        sentence = self.refused(3, "synth", "tiny", out,
+                                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        self.assertIn("is full or has a limit", sentence)
+        self.assertEqual([name for name in os.listdir(self.folder) if "limited" in name], [])
+
+    def test_a_full_disk(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        place = self.path("small")
+        os.makedirs(place, exist_ok=True)
+        if libc.mount(b"linnet", place.encode(), b"tmpfs", 0, b"size=64k") != 0:
+            self.skipTest("mounting a small tmpfs is not allowed here; the limit on file size tests the same path")
+        try:
+            sentence = self.refused(3, "synth", "tiny", os.path.join(place, "out.linnet"))
+            self.assertIn("too little room", sentence)
+            self.assertIn(place, sentence)
+            self.assertEqual(os.listdir(place), [])
+        finally:
+            libc.umount(place.encode())
+
+    def test_an_old_file_stays_until_the_new_one_is_whole(self):
+        out = self.path("old.linnet")
+        with open(out, "w") as file:
+            file.write("precious")
+        limit = os.path.getsize(self.model) // 2
+        self.refused(3, "synth", "tiny", out, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        with open(out) as file:
+            self.assertEqual(file.read(), "precious")
+        link = self.path("link.linnet")
+        os.symlink(out, link)
+        self.good("synth", "tiny", link, "--seed", 1)
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(os.path.getsize(out), os.path.getsize(self.model))
+
+    def test_progress(self):
+        code, _, error = run("synth", "tiny", self.path("p.linnet"), "--progress")
+        self.assertEqual(code, 0)
+        self.assertIn(b"%", error)
+        code, _, error = run("synth", "tiny", self.path("p.linnet"))
+        self.assertEqual((code, error), (0, b""))
+
+
+class Text(Case):
+    """Needs a model with a tokenizer: stories260K by LINNET_MODELS, which is small enough to convert in a moment."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        models = os.environ.get("LINNET_MODELS", "")
+        source = os.path.join(models, "stories260K")
+        if not models or not os.path.isdir(source):
+            cls.tearDownClass()
+            raise unittest.SkipTest("LINNET_MODELS names no folder with stories260K: the commands that need a tokenizer are "
+                                    "not tested")
+        file = next(name for name in sorted(os.listdir(source)) if name.endswith(".gguf"))
+        cls.stories = os.path.join(cls.folder, "stories.linnet")
+        cls.source = os.path.join(source, file)
+        code, out, error = run("convert", cls.source, cls.stories)
+        assert code == 0, error
+        cls.report = out.decode()
+
+    def test_convert(self):
+        self.assertIn("relative error", self.report)
+        out = self.path("plain.linnet")
+        plain = self.json("convert", self.source, out, "--rounding")
+        searched = self.json("convert", self.source, out)
+        for one, other in zip(plain["errors"], searched["errors"]):
+            self.assertLessEqual(other["error"], one["error"] * 1.0001)
+        exact = self.json("convert", self.source, out, "--weights", "f32")
+        self.assertTrue(all(role["error"] == 0 for role in exact["errors"]))
+        self.refused(2, "convert", self.stories, self.stories)
+
+    def test_tokenize(self):
+        for text in ["", "Once upon a time", "  two  spaces\n\tand a tab\n", "日本語 🙂 é", "</s><s>", "a" * 50000]:
+            ids = self.good("tokenize", self.stories, text=text.encode()).decode()
+            self.assertRegex(ids, r"\A(\d+( \d+)*)?\n\Z")
+            self.assertEqual(self.json("tokenize", self.stories, text=text.encode())["tokens"], [int(i) for i in ids.split()])
+            self.assertEqual(self.good("detokenize", self.stories, *ids.split()[:5000], text=b"").decode()[:5000],
+                             self.good("detokenize", self.stories, text=" ".join(ids.split()[:5000]).encode()).decode()[:5000])
+            if len(text) < 1000:
+                self.assertEqual(self.good("detokenize", self.stories, text=ids.encode()).decode(), text)
+            self.assertEqual(self.good("tokenize", self.source, text=text.encode()).decode(), ids)
+        self.good("tokenize", self.stories, text=bytes(range(256)) * 4)
+        plain = self.good("tokenize", self.stories, text=b"hello").decode()
+        self.assertEqual(self.good("tokenize", self.stories, "--bos", text=b"hello").decode(), "1 " + plain)
+
+    def test_run(self):
+        arguments = ["run", self.stories, "--prompt", "Once upon a time", "-n", 20, "--temperature", 0]
+        text = self.good(*arguments).decode()
+        self.assertTrue(text.endswith("\n"))
+        report = self.json(*arguments)
+        self.assertEqual(report["text"] + "\n", text)
+        self.assertEqual("".join(token["text"] for token in report["tokens"]), report["text"])
+        self.assertEqual((report["finish"], report["answer_tokens"]), ("length", 20))
+        self.assertEqual(self.good("run", self.stories, "--prompt", "-", "-n", 20, "--temperature", 0, text=b"Once upon a time").decode(), text)
+        lines = self.good(*arguments, "--logits").decode().splitlines()
+        self.assertEqual([int(line.split("\t")[0]) for line in lines], [token["id"] for token in report["tokens"]])
+        word = report["text"].split()[3]
+        stopped = self.json(*arguments, "--stop", "no such text", "--stop", word)
+        self.assertEqual(stopped["finish"], "stop")
+        self.assertEqual(stopped["text"], report["text"][:report["text"].index(word)])
+        warm = ["run", self.stories, "--prompt", "Once", "-n", 20, "--temperature", 1]
+        self.assertEqual(self.good(*warm, "--seed", 5), self.good(*warm, "--seed", 5, "--threads", 1, "--kernels", "scalar"))
+        self.assertNotEqual(self.good(*warm, "--seed", 5), self.good(*warm, "--seed", 6))
+        full = self.json("run", self.stories, "--prompt", "Once", "--context", 16, "--temperature", 0)
+        self.assertEqual(full["finish"], "context")
+        self.refused(4, "run", self.stories, "--prompt", "Once upon a time " * 20, "--context", 16)
+        self.assertIn(b"tok/s", run(*arguments, "--stats")[2])
+
+
+class Terminal(Case):
+    """A conversation through a pseudo-terminal, as a person has it, with a model that can talk: stories260K made to speak by the
+    template of TinyLlama would need its tokens, so the vocabulary is the one that the scripts' own chat model brings."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.chat_model = os.environ.get("LINNET_CHAT_MODEL", "")
+        if not cls.chat_model:
+            cls.chat_model = make_chat_model(cls.folder)
+        if not cls.chat_model:
+            cls.tearDownClass()
+            raise unittest.SkipTest("LINNET_MODELS names no folder with phi3-tokenizer: the chat is not tested")
+
+    def start(self, *arguments):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(LINNET, [LINNET, "chat", self.chat_model, *arguments], ENVIRONMENT)
+        self.pid, self.terminal, self.seen = pid, terminal, b""
+
+    def read_until(self, pattern, seconds=60):
+        """Reads until the pattern stands in what came since the last call; gives what came."""
+        deadline = time.monotonic() + seconds * SLOW
+        while not re.search(pattern, self.seen):
+            left = deadline - time.monotonic()
+            self.assertGreater(left, 0, f"{pattern!r} did not come in {self.seen!r}")
+            if select.select([self.terminal], [], [], left)[0]:
+                try:
+                    data = os.read(self.terminal, 4096)
+                except OSError:
+                    data = b""
+                self.assertTrue(data or re.search(pattern, self.seen), f"the end came before {pattern!r}: {self.seen!r}")
+                self.seen += data
+        seen, self.seen = self.seen, b""
+        return seen
+
+    def send(self, text):
+        os.write(self.terminal, text.encode())
+
+    def leave(self):
+        try:
+            while os.read(self.terminal, 4096):
+                pass
+        except OSError:
+            pass
+        os.close(self.terminal)
+        _, status = os.waitpid(self.pid, 0)
+        self.assertTrue(os.WIFEXITED(status), status)
+        return os.WEXITSTATUS(status)
+
+    PROMPT = rb"> (\x1b\[0m)?$"
+
+    def test_a_conversation(self):
+        self.start("-n", "2000", "--temperature", "0", "--context", "4096")
+        self.read_until(self.PROMPT)
+        self.send("Tell me a story.\r")
+        self.read_until(rb"\n.*\w")
+        time.sleep(0.5)
+        self.send("\x03")
+        stopped = self.read_until(self.PROMPT)
+        self.assertIn(b"Stopped", stopped)
+        self.send("/stats\r")
+        self.assertIn(b"1 turn,", self.read_until(rb"kernels[^>]*" + self.PROMPT))
+        self.send("a line given up\x03")
+        self.read_until(rb"\^C[^>]*" + self.PROMPT)
+        self.send("And then?\r")
+        self.read_until(rb"\n.*\w")
+        time.sleep(0.2)
+        self.send("\x03")
+        self.read_until(rb"Stopped[^>]*" + self.PROMPT)
+        self.send("/stats\r")
+        self.assertIn(b"2 turns,", self.read_until(rb"kernels[^>]*" + self.PROMPT))
+        self.send("/nonsense\r")
+        self.assertIn(b"There is no /nonsense", self.read_until(rb"lists[^>]*" + self.PROMPT))
+        self.send("/clear\r")
+        self.read_until(rb"forgotten[^>]*" + self.PROMPT)
+        self.send("/stats\r")
+        self.assertIn(b"0 turns,", self.read_until(rb"kernels[^>]*" + self.PROMPT))
+        self.send("\x04")
+        self.assertEqual(self.leave(), 0)
+
+    def test_a_full_context(self):
+        self.start("-n", "30", "--temperature", "0", "--context", "128")
+        self.read_until(self.PROMPT)
+        seen = b""
+        for question in ["one", "two", "three", "four", "five", "six"]:
+            self.send(f"Say {question}.\r")
+            seen += self.read_until(rb"Say[^\n]*\n.*" + self.PROMPT)
+            self.send("\r")
+            self.read_until(self.PROMPT)
+        self.assertIn(b"forgotten", seen)
+        self.send("word " * 300 + "\r")
+        self.assertIn(b"linnet: ", self.read_until(rb"linnet: [^>]*" + self.PROMPT))
+        self.send("Say seven.\r")
+        self.read_until(rb"Say[^\n]*\n.*" + self.PROMPT)
+        self.send("/exit\r")
+        self.assertEqual(self.leave(), 0)
+
+    def test_lines_from_a_pipe(self):
+        code, out, error = run("chat", self.chat_model, "-n", 5, "--temperature", 0, text=b"Hello\n\n/clear\nHello\n")
+        self.assertEqual(code, 0, error)
+        self.assertNotIn(b"\x1b", out)
+        one = self.good("chat", self.chat_model, "-n", 5, "--temperature", 0, "--prompt", "Hello")
+        self.assertEqual(out, one + one)
+        self.refused(2, "chat", self.chat_model, "--prompt", " ")
+
+
+def make_chat_model(folder):
+    """A small random phi-3 in Hugging Face's form with phi-3's own tokenizer, so that there is a template to chat with."""
+    models = os.environ.get("LINNET_MODELS", "")
+    tokenizer = os.path.join(models, "phi3-tokenizer")
+    names = [] if not models or not os.path.isdir(tokenizer) else os.listdir(tokenizer)
+    if not any("tokenizer" in name for name in names):
+        return ""
+    source = os.path.join(folder, "phi")
+    os.makedirs(source)
+    vocabulary, hidden, feed_forward, layers, heads = 32064, 64, 128, 2, 4
+    for name in ["tokenizer.model", "tokenizer.json", "tokenizer_config.json"]:
+        for place in [tokenizer, *[os.path.join(tokenizer, sub) for sub in sorted(names, reverse=True)]]:
+            if os.path.isfile(os.path.join(place, name)):
+                shutil.copy(os.path.join(place, name), source)
+                break
+    with open(os.path.join(source, "config.json"), "w") as file:
+        json.dump({"architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "vocab_size": vocabulary, "hidden_size": hidden,
+                   "intermediate_size": feed_forward, "num_hidden_layers": layers, "num_attention_heads": heads,
+                   "num_key_value_heads": heads, "max_position_embeddings": 4096, "original_max_position_embeddings": 4096,
+                   "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": None, "hidden_act": "silu",
+                   "tie_word_embeddings": False, "sliding_window": None, "bos_token_id": 1, "eos_token_id": 32000,
+                   "pad_token_id": 32000, "torch_dtype": "float32"}, file)
+    shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "model.norm.weight": [hidden],
+              "lm_head.weight": [vocabulary, hidden]}
+    for layer in range(layers):
+        base = f"model.layers.{layer}."
+        shapes.update({base + "input_layernorm.weight": [hidden], base + "self_attn.qkv_proj.weight": [3 * hidden, hidden],
+                       base + "self_attn.o_proj.weight": [hidden, hidden], base + "post_attention_layernorm.weight": [hidden],
+                       base + "mlp.gate_up_proj.weight": [2 * feed_forward, hidden],
+                       base + "mlp.down_proj.weight": [hidden, feed_forward]})
+    generator = random.Random(7)
+    header, offset = {}, 0
+    for name, shape in shapes.items():
+        size = 4 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header).encode()
+    block = struct.pack("<4096f", *(generator.gauss(0, 0.3) for _ in range(4096)))
+    with open(os.path.join(source, "model.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name, shape in shapes.items():
+            size = header[name]["data_offsets"][1] - header[name]["data_offsets"][0]
+            if len(shape) == 1:
+                file.write(struct.pack("<f", 1.0) * shape[0])
+                continue
+            # Rows of different lengths from one block: cheap, and no two of them alike.
+            data = bytearray()
+            while len(data) < size:
+                start = generator.randrange(2048) * 4
+                data += block[start:start + 4 * 1999]
+            file.write(data[:size])
+    out = os.path.join(folder, "phi.linnet")
+    code, _, error = run("convert", source, out)
+    assert code == 0, error.decode()
+    return out
+
+
+if __name__ == "__main__":
+    if not os.access(LINNET, os.X_OK):
+        sys.exit(f"{LINNET} is not a program")
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=1)

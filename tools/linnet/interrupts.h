@@ -1,0 +1,27 @@
+// Signals: Ctrl-C ends the program and leaves no half-written file behind, except while a model works on an answer, where it
+// only stops that.
+#pragma once
+
+#include <string>
+
+#include "platform/posix/posix.h"
+
+namespace linnet {
+
+// SIGINT, SIGTERM and SIGHUP end the program with 128 + number; SIGPIPE and SIGXFSZ become errors of the write.
+void install_interrupts();
+
+// The file that is removed when a signal ends the program. Empty: none.
+void set_unfinished_file(const std::string& path);
+
+// While one of these lives, the first Ctrl-C asks this platform's work to stop; a second one ends the program.
+class StopOnInterrupt {
+public:
+    explicit StopOnInterrupt(PosixPlatform& platform);
+    ~StopOnInterrupt();
+    StopOnInterrupt(const StopOnInterrupt&) = delete;
+    StopOnInterrupt& operator=(const StopOnInterrupt&) = delete;
+    bool asked() const;
+};
+
+}  // namespace linnet

@@ -1,0 +1,79 @@
+// A model that a command has opened: its options, its platform, its arena, one session.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "core/linnet.h"
+#include "platform/posix/posix.h"
+
+namespace linnet {
+
+// What the options --memory, --context, --threads, --kv, --kernels and --batch say.
+struct ModelChoices {
+    std::string file;
+    std::string memory;
+    std::string kv = "int8";
+    std::string kernels;  // empty: LINNET_KERNELS, or the best
+    uint32_t context = 0;
+    uint32_t threads = 0;
+    uint32_t batch = 0;
+    bool progress = false;
+    bool no_verify = false;
+};
+
+// Gives a command FILE and these options.
+void add_model_choices(CLI::App& command, ModelChoices& choices);
+
+// Numbers on the command line: whole, from `least` to `most`; refused otherwise with the option's name.
+CLI::Validator whole_number(uint64_t least, uint64_t most);
+
+class LoadedModel {
+public:
+    // Opens the file and plans; load() reads the weights. Throws a Failure.
+    explicit LoadedModel(const ModelChoices& choices);
+
+    // Tokens that a session is to hold; before load().
+    void set_context(uint32_t tokens) {
+        options_.context = tokens;
+        planned_ = false;
+    }
+    const linnet_plan& plan();
+    void load();
+
+    linnet_model* model() const { return model_; }
+    linnet_session* session() const { return session_; }
+    const linnet_info& info() const { return info_; }
+    const linnet_options& options() const { return options_; }
+    PosixPlatform& posix() { return posix_; }
+    const linnet_platform& platform() const { return posix_.platform(); }
+    std::string name() const;  // the model's, or the file's
+    uint32_t threads() const { return posix_.platform().threads; }
+    double load_seconds() const { return load_seconds_; }
+
+private:
+    void require_platform(linnet_status status, const linnet_error& error) const;
+
+    std::string file_;
+    std::string kernels_;
+    bool progress_;
+    PosixPlatform posix_;
+    linnet_options options_;
+    linnet_plan plan_{};
+    bool planned_ = false;
+    ArenaMemory memory_;
+    linnet_model* model_ = nullptr;
+    linnet_session* session_ = nullptr;
+    linnet_info info_{};
+    double load_seconds_ = 0;
+};
+
+// Text to tokens, as a whole.
+std::vector<int32_t> tokenize(linnet_model* model, const std::string& text, uint32_t flags);
+std::vector<int32_t> chat_tokens(linnet_model* model, const std::vector<linnet_message>& messages, uint32_t flags);
+
+// What the process has held at most, in bytes of physical memory.
+uint64_t peak_memory();
+
+}  // namespace linnet
