@@ -101,14 +101,14 @@ part_asan() {
 part_fuzz() {
     local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log corpus seeds="$LINNET_ROOT/build/fuzz/seeds"
     build_part fuzz -DLINNET_TOOLS=ON || { record fuzz 0 1 0 $((SECONDS - started)) "the build failed"; return; }
-    "$python" -B "$LINNET_ROOT/tests/fuzz/make_seeds.py" "$seeds" || say "  no seeds: the source readers are fuzzed from nothing"
+    "$python" -B "$LINNET_ROOT/tests/fuzz/make_seeds.py" "$seeds" || say "  no seeds: the vocabularies are fuzzed from nothing"
     for fuzzer in "$LINNET_ROOT"/build/fuzz/*fuzz_*; do
         [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
         name=${fuzzer##*/}
         log="$LINNET_ROOT/build/fuzz/$name.log"
         corpus=("$fuzzer.corpus")
         mkdir -p "$fuzzer.corpus"
-        [ "$name" != linnet_fuzz_source ] || corpus+=("$seeds")
+        [ "$name" != linnet_fuzz_vocabulary ] || corpus+=("$seeds")
         say "== fuzz: $name, $seconds s"
         # The corpus grows in the build folder; what is found there is written beside it.
         if (cd "$LINNET_ROOT/build/fuzz" && "$fuzzer" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
