@@ -338,14 +338,14 @@ namespace {
 void unpack_row(const PackedMatrix& matrix, uint32_t row, float* out) {
     const uint8_t* block = matrix.data + row / rows_in_block * matrix.stride;
     const uint32_t lane = row % rows_in_block;
-    const uint8_t* scales = block + block_values(matrix.format, matrix.columns) + lane * 2;
     for (uint32_t column = 0; column < matrix.columns; ++column) {
         if (matrix.format == TensorFormat::f32_packed) {
             out[column] = load<float>(block + (size_t{column} * rows_in_block + lane) * 4);
             continue;
         }
-        const float scale = half_to_float(load<uint16_t>(scales + size_t{column / matrix.group} * rows_in_block * 2));
-        out[column] = static_cast<float>(packed_value(matrix.format, block, lane, column)) * scale;
+        const uint8_t* scales = block + scales_offset(matrix.format, matrix.group, column / matrix.group);
+        const float scale = half_to_float(load<uint16_t>(scales + lane * 2));
+        out[column] = static_cast<float>(packed_value(matrix.format, matrix.group, block, lane, column)) * scale;
     }
 }
 

@@ -1,4 +1,4 @@
-// The .linnet container, version 1. Little-endian; every field has a fixed place, so that a microcontroller reads it
+// The .linnet container, version 2. Little-endian; every field has a fixed place, so that a microcontroller reads it
 // with a struct copy.
 //
 //     offset 0        FileHeader (512 bytes)
@@ -19,7 +19,7 @@
 namespace linnet {
 
 inline constexpr char file_magic[8] = {'\x89', 'L', 'I', 'N', 'N', 'E', 'T', '\n'};
-inline constexpr uint32_t file_version = 1;
+inline constexpr uint32_t file_version = 2;  // 1 had the scales of a packed block behind its values
 inline constexpr uint32_t chunk_bytes = 256 * 1024;
 inline constexpr uint64_t section_alignment = 4096;  // of the weights, and of each layer's first tensor (direct I/O)
 inline constexpr uint64_t tensor_alignment = 64;
@@ -114,12 +114,13 @@ enum class TensorFormat : uint32_t {
     // Packed matrices, in blocks of rows_in_block rows; the last block is filled up with zero rows.
     // Columns are padded with zeros to a multiple of block_columns (int4, int8).
     //   f32: f32[columns][16]
-    //   int8: for each 32 columns, 8 quads of 4 columns: u8[16 rows][4 columns] = value + 128 (512 bytes);
-    //         then f16 scale[groups][16 rows]
-    //   int4: for each 32 columns, 4 pairs of quads: u8[16 rows][4 columns], low nibble = even quad (columns 8p..8p+3),
-    //         high nibble = odd quad (columns 8p+4..8p+7), nibble = value + 8 (256 bytes);
-    //         then f16 scale[groups][16 rows]
-    // One group is `group` columns (the last may be shorter). A block is padded to a multiple of 64 bytes.
+    //   int4, int8: spans of two groups, one after the other, each: f16 scale[2][16 rows] (64 bytes), then the values of
+    //         its columns, 32 columns (a step) at a time. One group is `group` columns; the last may be shorter. Where the
+    //         number of groups is odd, the last span has 32 bytes of zeros in place of the second group's scales.
+    //   int8: a step is 8 quads of 4 columns: u8[16 rows][4 columns] = value + 128 (512 bytes)
+    //   int4: a step is 4 pairs of quads: u8[16 rows][4 columns], low nibble = even quad (columns 8p..8p+3),
+    //         high nibble = odd quad (columns 8p+4..8p+7), nibble = value + 8 (256 bytes)
+    // So a kernel reads one stream of whole 64-byte lines from the first block to the last (core/kernels/README.md).
     f32_packed = 4,
     int8_packed = 5,
     int4_packed = 6,
@@ -147,16 +148,23 @@ constexpr uint64_t row_stride(TensorFormat format, uint32_t columns, uint32_t gr
     return align_up(uint64_t{padded_columns(columns)} + 2 * uint64_t{group_count(columns, group)}, 4);
 }
 
-// Bytes of the quantised values in one block of 16 rows (the scales follow), and of the whole block.
-constexpr uint64_t block_values(TensorFormat format, uint32_t columns) {
-    if (format == TensorFormat::f32_packed) return uint64_t{columns} * rows_in_block * 4;
-    const uint64_t values = uint64_t{padded_columns(columns)} * rows_in_block;
-    return format == TensorFormat::int4_packed ? values / 2 : values;
+// Packed int4 and int8 blocks: bytes of one step (32 columns of 16 rows), and where in the block the step with a column, and
+// the scales of a group, stand.
+constexpr uint64_t step_bytes(TensorFormat format) { return format == TensorFormat::int4_packed ? 256 : 512; }
+inline constexpr uint64_t span_scale_bytes = 2 * rows_in_block * 2;  // two groups' f16
+constexpr uint64_t step_offset(TensorFormat format, uint32_t group, uint32_t column) {
+    return (uint64_t{column / (2 * group)} + 1) * span_scale_bytes + column / block_columns * step_bytes(format);
 }
+constexpr uint64_t scales_offset(TensorFormat format, uint32_t group, uint32_t group_index) {
+    const uint64_t span_bytes = span_scale_bytes + 2 * uint64_t{group / block_columns} * step_bytes(format);
+    return group_index / 2 * span_bytes + group_index % 2 * (rows_in_block * 2);
+}
+
+// Bytes of a whole block of 16 rows.
 constexpr uint64_t block_stride(TensorFormat format, uint32_t columns, uint32_t group) {
-    const uint64_t scales =
-        format == TensorFormat::f32_packed ? 0 : uint64_t{group_count(columns, group)} * rows_in_block * 2;
-    return align_up(block_values(format, columns) + scales, tensor_alignment);
+    if (format == TensorFormat::f32_packed) return uint64_t{columns} * rows_in_block * 4;
+    return padded_columns(columns) / block_columns * step_bytes(format) +
+           ceil_div(group_count(columns, group), 2) * span_scale_bytes;
 }
 
 constexpr uint64_t tensor_bytes(TensorFormat format, uint32_t rows, uint32_t columns, uint32_t group) {
@@ -169,13 +177,11 @@ constexpr uint64_t tensor_bytes(TensorFormat format, uint32_t rows, uint32_t col
 }
 
 // One value of a packed int4 or int8 block of 16 rows, before its scale.
-inline int32_t packed_value(TensorFormat format, const uint8_t* block, uint32_t row, uint32_t column) {
-    const uint32_t in_block = column % block_columns;
-    const uint32_t quad = in_block / 4;
-    if (format == TensorFormat::int8_packed) {
-        return block[size_t{column / block_columns} * 512 + quad * 64 + row * 4 + column % 4] - 128;
-    }
-    const uint8_t byte = block[size_t{column / block_columns} * 256 + quad / 2 * 64 + row * 4 + column % 4];
+inline int32_t packed_value(TensorFormat format, uint32_t group, const uint8_t* block, uint32_t row, uint32_t column) {
+    const uint8_t* step = block + step_offset(format, group, column);
+    const uint32_t quad = column % block_columns / 4;
+    if (format == TensorFormat::int8_packed) return step[quad * 64 + row * 4 + column % 4] - 128;
+    const uint8_t byte = step[quad / 2 * 64 + row * 4 + column % 4];
     return (quad % 2 == 0 ? byte & 15 : byte >> 4) - 8;
 }
 

@@ -95,8 +95,9 @@ struct OpenContainer {
         at += row / rows_in_block * block_stride(place.format, place.columns, place.group);
         const uint32_t lane = row % rows_in_block;
         if (place.format == TensorFormat::f32_packed) return load<float>(at + (size_t{column} * rows_in_block + lane) * 4);
-        const size_t scale_at = block_values(place.format, place.columns) + (size_t{groups} * rows_in_block + lane) * 2;
-        return half_to_float(load<uint16_t>(at + scale_at)) * static_cast<float>(packed_value(place.format, at, lane, column));
+        const size_t scale_at = scales_offset(place.format, place.group, groups) + lane * 2;
+        return half_to_float(load<uint16_t>(at + scale_at)) *
+               static_cast<float>(packed_value(place.format, place.group, at, lane, column));
     }
 };
 

@@ -131,18 +131,19 @@ inline Matrix random_matrix(Numbers& numbers, linnet::TensorFormat format, uint3
     matrix.packed = {matrix.bytes.data(), format, rows, columns, group, stride};
     for (uint32_t block = 0; block < block_count(rows); ++block) {
         uint8_t* at = matrix.bytes.data() + block * stride;
-        const uint64_t values = block_values(format, columns);
         if (format == TensorFormat::f32_packed) {
-            for (uint64_t i = 0; i < values; i += 4) store<float>(at + i, spread_number(numbers, spread));
+            for (uint64_t i = 0; i < stride; i += 4) store<float>(at + i, spread_number(numbers, spread));
             continue;
         }
         // Every byte is a legal one; sometimes a whole block of the extremes, where a sum could saturate.
         const uint32_t kind = numbers.below(8);
-        for (uint64_t i = 0; i < values; ++i) {
-            at[i] = static_cast<uint8_t>(kind == 0 ? 0 : kind == 1 ? 0xff : numbers.bits() & 0xff);
+        for (uint32_t column = 0; column < columns; column += block_columns) {
+            uint8_t* step = at + step_offset(format, group, column);
+            for (uint64_t i = 0; i < step_bytes(format); ++i) step[i] = static_cast<uint8_t>(kind == 0 ? 0 : kind == 1 ? 0xff : numbers.bits() & 0xff);
         }
-        for (uint32_t i = 0; i < group_count(columns, group) * rows_in_block; ++i) {
-            store<uint16_t>(at + values + i * 2, numbers.half());
+        for (uint32_t g = 0; g < group_count(columns, group); ++g) {
+            uint8_t* scales = at + scales_offset(format, group, g);
+            for (uint32_t row = 0; row < rows_in_block; ++row) store<uint16_t>(scales + row * 2, numbers.half());
         }
     }
     return matrix;

@@ -226,7 +226,7 @@ TEST_CASE("padding rows and columns are zeros") {
             for (uint32_t column = row < odd.vocabulary ? odd.hidden : 0; column < 64; ++column) {
                 const uint8_t* block =
                     file.weights.data() + place.offset + row / 16 * block_stride(place.format, odd.hidden, 32);
-                CHECK(packed_value(place.format, block, row % 16, column) == 0);
+                CHECK(packed_value(place.format, 32, block, row % 16, column) == 0);
             }
         }
     }

@@ -101,9 +101,9 @@ TEST_CASE("matmul: the scalar one is the matrix product") {
                         weight = static_cast<double>(load<float>(block + (size_t{column} * 16 + row % 16) * 4));
                         x = static_cast<double>(tokens.f32[token * tokens.activations.f32_stride + column]);
                     } else {
-                        const uint8_t* scales = block + block_values(shape.format, shape.columns);
-                        const uint16_t half = load<uint16_t>(scales + (column / shape.group * 16 + row % 16) * 2);
-                        weight = packed_value(shape.format, block, row % 16, column) *
+                        const uint8_t* scales = block + scales_offset(shape.format, shape.group, column / shape.group);
+                        const uint16_t half = load<uint16_t>(scales + row % 16 * 2);
+                        weight = packed_value(shape.format, shape.group, block, row % 16, column) *
                                  static_cast<double>(half_to_float(half));
                         const uint32_t padded = tokens.activations.padded;
                         x = tokens.values[token * padded + column] *

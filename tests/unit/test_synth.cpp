@@ -110,7 +110,7 @@ TEST_CASE("a shape and a seed are one file, whatever the threads; another seed i
     CHECK(synthetic("tiny", 2, 32) != one);
     // Pinned: the weights of these shapes, on every machine and compiler.
     const std::map<std::string, uint32_t> expected = {
-        {"micro", 0x64cc6e5au}, {"tiny", 0x94c2f288u}, {"tiny-llama", 0xdb2cd017u}};
+        {"micro", 0x65e35d36u}, {"tiny", 0x83531fe6u}, {"tiny-llama", 0xe1786f27u}};
     for (const auto& [shape, crc] : expected) {
         OpenContainer file;
         Error error;

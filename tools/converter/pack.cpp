@@ -8,8 +8,9 @@ constexpr uint32_t quad = 4;  // columns of one row that stand side by side
 
 }  // namespace
 
-void pack_int4(const int8_t (*values)[rows_in_block], uint32_t first_column, uint32_t columns, uint8_t* block) {
-    uint8_t* to = block + size_t{first_column} / block_columns * (block_columns * rows_in_block / 2);
+void pack_int4(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t first_column, uint32_t columns,
+               uint8_t* block) {
+    uint8_t* to = block + step_offset(TensorFormat::int4_packed, group, first_column);
     for (uint32_t column = 0; column < columns; column += 2 * quad) {
         for (uint32_t row = 0; row < rows_in_block; ++row) {
             for (uint32_t i = 0; i < quad; ++i) {
@@ -21,8 +22,9 @@ void pack_int4(const int8_t (*values)[rows_in_block], uint32_t first_column, uin
     }
 }
 
-void pack_int8(const int8_t (*values)[rows_in_block], uint32_t first_column, uint32_t columns, uint8_t* block) {
-    uint8_t* to = block + size_t{first_column} * rows_in_block;
+void pack_int8(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t first_column, uint32_t columns,
+               uint8_t* block) {
+    uint8_t* to = block + step_offset(TensorFormat::int8_packed, group, first_column);
     for (uint32_t column = 0; column < columns; column += quad) {
         for (uint32_t row = 0; row < rows_in_block; ++row) {
             for (uint32_t i = 0; i < quad; ++i) *to++ = static_cast<uint8_t>(values[column + i][row] + 128);
@@ -30,8 +32,8 @@ void pack_int8(const int8_t (*values)[rows_in_block], uint32_t first_column, uin
     }
 }
 
-void pack_scales(TensorFormat format, const uint16_t* scales, uint32_t group_index, uint32_t columns, uint8_t* block) {
-    memcpy(block + block_values(format, columns) + size_t{group_index} * rows_in_block * 2, scales, rows_in_block * 2);
+void pack_scales(TensorFormat format, const uint16_t* scales, uint32_t group, uint32_t group_index, uint8_t* block) {
+    memcpy(block + scales_offset(format, group, group_index), scales, rows_in_block * 2);
 }
 
 void pack_f32(const float* from, uint32_t rows, uint32_t columns, uint8_t* block) {

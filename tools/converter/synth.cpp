@@ -94,19 +94,22 @@ private:
     }
 
     uint8_t* fill_packed(SplitMix& random, uint32_t rows, uint8_t* to) const {
-        const uint64_t values = block_values(format_, record_.columns);
-        fill_bytes(random, to, values);
-        const uint32_t groups = group_count(record_.columns, record_.group);
-        for (uint32_t g = 0; g < groups; ++g) {
-            for (uint32_t row = 0; row < rows_in_block; ++row) {
-                const uint16_t scale = next_scale(random);
-                if (row < rows) store(to + values + (size_t{g} * rows_in_block + row) * 2, scale);
+        const uint8_t zero = format_ == TensorFormat::int4_packed ? 0x88 : 0x80;
+        for (uint32_t column = 0; column < record_.columns; column += block_columns) {
+            uint8_t* step = to + step_offset(format_, record_.group, column);
+            fill_bytes(random, step, step_bytes(format_));
+            // Rows that only fill the block up are zeros, scale and all.
+            for (uint64_t at = 0; rows < rows_in_block && at < step_bytes(format_); at += rows_in_block * 4) {
+                memset(step + at + size_t{rows} * 4, zero, size_t{rows_in_block - rows} * 4);
             }
         }
-        // Rows that only fill the block up are zeros, scale and all.
-        const uint8_t zero = format_ == TensorFormat::int4_packed ? 0x88 : 0x80;
-        for (uint64_t at = 0; rows < rows_in_block && at < values; at += rows_in_block * 4) {
-            memset(to + at + size_t{rows} * 4, zero, size_t{rows_in_block - rows} * 4);
+        const uint32_t groups = group_count(record_.columns, record_.group);
+        for (uint32_t g = 0; g < groups; ++g) {
+            uint8_t* scales = to + scales_offset(format_, record_.group, g);
+            for (uint32_t row = 0; row < rows_in_block; ++row) {
+                const uint16_t scale = next_scale(random);
+                if (row < rows) store(scales + row * 2, scale);
+            }
         }
         return to + block_stride(format_, record_.columns, record_.group);
     }

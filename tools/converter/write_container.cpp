@@ -203,8 +203,8 @@ private:
     void store_group(const QuantizedGroup& group, uint32_t begin, uint32_t count, uint32_t index, uint32_t rows,
                      uint8_t* to) const {
         switch (format_) {
-            case TensorFormat::int4_packed: pack_int4(group.values, begin, count, to); break;
-            case TensorFormat::int8_packed: pack_int8(group.values, begin, count, to); break;
+            case TensorFormat::int4_packed: pack_int4(group.values, group_, begin, count, to); break;
+            case TensorFormat::int8_packed: pack_int8(group.values, group_, begin, count, to); break;
             default: {
                 const uint64_t stride = row_stride(format_, source_.columns, group_);
                 for (uint32_t row = 0; row < rows; ++row, to += stride) {
@@ -214,7 +214,7 @@ private:
                 return;
             }
         }
-        pack_scales(format_, group.scales, index, source_.columns, to);
+        pack_scales(format_, group.scales, group_, index, to);
     }
 };
 

@@ -36,15 +36,13 @@ void block_quantised(const PackedMatrix& matrix, const uint8_t* block, const int
     const bool int4 = matrix.format == TensorFormat::int4_packed;
     const uint32_t steps = padded_columns(matrix.columns) / block_columns;
     const uint32_t steps_in_group = matrix.group / block_columns;
-    const uint8_t* scales = block + block_values(matrix.format, matrix.columns);
-    const uint32_t step_bytes = int4 ? 256 : 512;
     for (uint32_t row = 0; row < rows_in_block; ++row) total[row] = 0.0f;
     for (uint32_t first = 0; first < steps; first += steps_in_group) {
         float part[rows_in_block] = {};
         const uint32_t end = steps - first < steps_in_group ? steps : first + steps_in_group;
         for (uint32_t step = first; step < end; ++step) {
             int32_t dot[rows_in_block];
-            const uint8_t* weights = block + size_t{step} * step_bytes;
+            const uint8_t* weights = block + step_offset(matrix.format, matrix.group, step * block_columns);
             if (int4) {
                 dot_int4(weights, a + step * block_columns, dot);
             } else {
@@ -54,9 +52,9 @@ void block_quantised(const PackedMatrix& matrix, const uint8_t* block, const int
                 part[row] = part[row] + static_cast<float>(dot[row]) * a_scales[step];
             }
         }
-        const uint8_t* group_scales = scales + size_t{first / steps_in_group} * rows_in_block * 2;
+        const uint8_t* scales = block + scales_offset(matrix.format, matrix.group, first / steps_in_group);
         for (uint32_t row = 0; row < rows_in_block; ++row) {
-            total[row] = total[row] + part[row] * half_to_float(load<uint16_t>(group_scales + row * 2));
+            total[row] = total[row] + part[row] * half_to_float(load<uint16_t>(scales + row * 2));
         }
     }
 }
