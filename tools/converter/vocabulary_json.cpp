@@ -202,22 +202,24 @@ Status read_pieces(const Json& model, Vocabulary& vocabulary, Error& error) {
     return Status::ok;
 }
 
-// "a b" or ["a", "b"].
-bool split_merge(const Json& merge, std::string& left, std::string& right) {
+// "a b" or ["a", "b"]. Where a piece holds a space itself, the one between the two is that which leaves pieces on both sides.
+template <typename IsPiece>
+bool split_merge(const Json& merge, IsPiece is_piece, std::string& left, std::string& right) {
     if (merge.is_array()) {
         if (merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string()) return false;
         left = merge[0].get<std::string>();
         right = merge[1].get<std::string>();
-    } else if (merge.is_string()) {
-        const auto& text = merge.get_ref<const std::string&>();
-        const size_t space = text.find(' ', 1);
-        if (space == std::string::npos || space + 1 == text.size()) return false;
+        return is_piece(left) && is_piece(right);
+    }
+    if (!merge.is_string()) return false;
+    const auto& text = merge.get_ref<const std::string&>();
+    if (text.size() > 2 * size_t{max_piece_bytes} + 1) return false;
+    for (size_t space = text.find(' '); space != std::string::npos; space = text.find(' ', space + 1)) {
         left = text.substr(0, space);
         right = text.substr(space + 1);
-    } else {
-        return false;
+        if (is_piece(left) && is_piece(right)) return true;
     }
-    return !left.empty() && !right.empty();
+    return false;
 }
 
 Status score_by_merges(const Json& model, Vocabulary& vocabulary, Error& error) {
@@ -234,15 +236,20 @@ Status score_by_merges(const Json& model, Vocabulary& vocabulary, Error& error) 
     std::vector<bool> scored(vocabulary.pieces.size(), false);
     std::unordered_set<std::string> listed;
     std::string left, right;
+    uint64_t number = 0;
     uint32_t rank = 0;  // of pieces, not of pairs: exact in a float
+    const auto is_piece = [&](const std::string& text) { return ids.contains(text); };
     for (const Json& merge : *merges) {
-        if (!split_merge(merge, left, right))
-            return error.fail(Status::bad_file) << "tokenizer.json has a merge that is not a pair.";
-        const auto at = ids.find(left + right);
-        if (at == ids.end() || !ids.contains(left) || !ids.contains(right)) {
-            return error.fail(Status::bad_file) << "tokenizer.json merges \"" << left << "\" and \"" << right
-                                                << "\", which are not pieces that make a piece.";
+        if (!split_merge(merge, is_piece, left, right)) {
+            return error.fail(Status::bad_file)
+                   << "tokenizer.json has a merge (number " << number << ") that is not a pair of pieces.";
         }
+        const auto at = ids.find(left + right);
+        if (at == ids.end()) {
+            return error.fail(Status::bad_file)
+                   << "tokenizer.json merges \"" << left << "\" and \"" << right << "\", which do not make a piece.";
+        }
+        ++number;
         if (!scored[at->second]) {
             scored[at->second] = true;
             vocabulary.pieces[at->second].score = -static_cast<float>(rank++);
