@@ -270,6 +270,7 @@ struct SafetensorsFile {
     Bytes bytes_with(const std::string& header_text) const {
         Bytes file;
         put<uint64_t>(file, header_text.size());
+        file.reserve(file.size() + header_text.size());  // g++ 12 sees an overflow without it
         file.insert(file.end(), header_text.begin(), header_text.end());
         for (const Tensor& each : tensors) file.insert(file.end(), each.data.begin(), each.data.end());
         return file;
