@@ -62,12 +62,14 @@ std::string_view Encoder::next(Cursor& cursor) const {
         cursor.prefix = false;
         return word_space;
     }
-    const std::string_view rest = rest_of(parts_[cursor.part], cursor.offset);
+    std::string_view rest = rest_of(parts_[cursor.part], cursor.offset);
     uint32_t code_point;
     const size_t length = decode_utf8(rest.data(), rest.size(), code_point);
     cursor.offset += length == 0 ? 1 : length;
     if (length == 0) return replacement_character;
-    return code_point == ' ' ? word_space : std::string_view(rest.data(), length);
+    if (code_point == ' ') return word_space;
+    rest.remove_suffix(rest.size() - length);
+    return rest;
 }
 
 bool Encoder::matches(Cursor cursor, std::string_view piece, Cursor& after) const {

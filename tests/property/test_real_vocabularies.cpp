@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <random>
+#include <stdexcept>
 
 #include "tests/unit/container_tools.h"
 #include "tests/unit/text_support.h"
@@ -25,32 +26,32 @@ std::string folder() {
 
 std::string file(const std::string& name) {
     std::string bytes;
-    CAPTURE(name);
-    REQUIRE(read_file(folder() + "/" + name, bytes));
+    if (!read_file(folder() + "/" + name, bytes)) throw std::runtime_error(name + " cannot be read");
     return bytes;
+}
+
+// Without these there is nothing to test.
+void need(Status status, const Error& error) {
+    if (status != Status::ok) throw std::runtime_error(error.text());
 }
 
 Vocabulary from_model(const std::string& name) {
     Vocabulary vocabulary;
     Error error;
-    REQUIRE(read_sentencepiece_model(file(name), vocabulary, error) == Status::ok);
+    need(read_sentencepiece_model(file(name), vocabulary, error), error);
     return vocabulary;
 }
 
 Vocabulary from_json(const std::string& name) {
     Vocabulary vocabulary;
     Error error;
-    const Status status = read_tokenizer_json(file(name), vocabulary, error);
-    CAPTURE(std::string(error.text()));
-    REQUIRE(status == Status::ok);
+    need(read_tokenizer_json(file(name), vocabulary, error), error);
     return vocabulary;
 }
 
 void configure(Vocabulary& vocabulary, const std::string& name) {
     Error error;
-    const Status status = apply_tokenizer_config(file(name), vocabulary, error);
-    CAPTURE(std::string(error.text()));
-    REQUIRE(status == Status::ok);
+    need(apply_tokenizer_config(file(name), vocabulary, error), error);
 }
 
 Vocabulary from_gguf(const std::string& name) {
@@ -58,7 +59,7 @@ Vocabulary from_gguf(const std::string& name) {
     MemoryInput input({bytes.begin(), bytes.end()});
     GgufHeader header;
     Error error;
-    REQUIRE(header.read(input, name, error) == Status::ok);
+    need(header.read(input, name, error), error);
     GgufVocabulary arrays;
     bool add_bos = false;
     Status status = header.strings("tokenizer.ggml.tokens", 1 << 20, arrays.tokens, error);
@@ -71,10 +72,10 @@ Vocabulary from_gguf(const std::string& name) {
     if (status == Status::ok) status = header.token("tokenizer.ggml.eos_token_id", arrays.eos, error);
     if (status == Status::ok) status = header.token("tokenizer.ggml.unknown_token_id", arrays.unknown, error);
     if (status == Status::ok) status = header.boolean("tokenizer.ggml.add_bos_token", add_bos, error);
-    REQUIRE(status == Status::ok);
+    need(status, error);
     if (header.has("tokenizer.ggml.add_bos_token")) arrays.add_bos = add_bos ? 1 : 0;
     Vocabulary vocabulary;
-    REQUIRE(read_gguf_vocabulary(std::move(arrays), vocabulary, error) == Status::ok);
+    need(read_gguf_vocabulary(std::move(arrays), vocabulary, error), error);
     return vocabulary;
 }
 
@@ -184,7 +185,9 @@ TEST_CASE("real: tokenizer.model, tokenizer.json, GGUF and tokenizer.bin give th
         {"phi-3 tokenizer.model", configured},
         {"phi-3 GGUF", from_gguf("phi3-tokenizer/ggml-vocab-phi-3.gguf")}};
     std::vector<std::unique_ptr<TestTokenizer>> tests;
-    for (const auto& [name, vocabulary] : sources) {
+    for (const auto& source : sources) {
+        const Vocabulary& vocabulary = source.second;
+        const std::string name = source.first;
         CAPTURE(name);
         tests.push_back(std::make_unique<TestTokenizer>());
         REQUIRE(tests.back()->open(vocabulary));

@@ -43,6 +43,7 @@ public:
     uint32_t threads() const override { return threads_; }
     void run(ParallelTask task, void* context, uint32_t count) override {
         std::vector<std::thread> pool;
+        pool.reserve(threads_);
         for (uint32_t thread = 0; thread < threads_; ++thread) {
             pool.emplace_back([=, this] {
                 for (uint32_t i = 0; i < count; ++i) {

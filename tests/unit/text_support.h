@@ -69,6 +69,7 @@ struct ChatResult {
 inline ChatResult chat(TestTokenizer& with, ChatTemplate chat_template, const std::vector<Said>& conversation, bool answer,
                        bool continues = false, bool add_bos = false) {
     std::vector<linnet_message> messages;
+    messages.reserve(conversation.size());
     for (const Said& said : conversation) messages.push_back({said.role, said.text.data(), said.text.size()});
     ModelConfig config{};
     config.chat_template = static_cast<uint32_t>(chat_template);

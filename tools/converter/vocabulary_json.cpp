@@ -254,13 +254,16 @@ Status score_by_merges(const Json& model, Vocabulary& vocabulary, Error& error) 
             scored[at->second] = true;
             vocabulary.pieces[at->second].score = -static_cast<float>(rank++);
         }
-        listed.insert(left + ' ' + right);
+        listed.insert((left += ' ') += right);
     }
     for (const auto& [text, id] : ids) {
         for (size_t cut = 1; cut < text.size(); ++cut) {
             if ((static_cast<unsigned char>(text[cut]) & 0xc0) == 0x80) continue;
             if (!ids.contains(text.substr(0, cut)) || !ids.contains(text.substr(cut))) continue;
-            if (listed.contains(std::string(text.substr(0, cut)) + ' ' + std::string(text.substr(cut)))) continue;
+            std::string pair(text.substr(0, cut));
+            pair += ' ';
+            pair += text.substr(cut);
+            if (listed.contains(pair)) continue;
             return not_ours(error, "\"" + std::string(text.substr(0, cut)) + "\" and \"" + std::string(text.substr(cut)) +
                                        "\" make a piece that its merges do not list");
         }
