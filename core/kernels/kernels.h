@@ -23,8 +23,8 @@ struct PackedMatrix {
     TensorFormat format;
     uint32_t rows;
     uint32_t columns;
-    uint32_t group;    // 32, 64, 128; 0 for f32
-    uint64_t stride;   // bytes from one block of 16 rows to the next: block_stride(format, columns, group)
+    uint32_t group;   // 32, 64, 128; 0 for f32
+    uint64_t stride;  // bytes from one block of 16 rows to the next: block_stride(format, columns, group)
 };
 
 // Activations of `tokens` tokens, as a matmul reads them: f32 for f32 matrices, and quantised for int8 and int4.
@@ -91,14 +91,14 @@ struct KernelTable {
     // out[d] = out[d] + probability[i] * value[i][d].
     void (*attention_scores_f32)(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim,
                                  uint32_t count, float* scores);
-    void (*attention_output_f32)(const float* probabilities, const float* values, size_t value_stride,
-                                 uint32_t head_dim, uint32_t count, float* out);
+    void (*attention_output_f32)(const float* probabilities, const float* values, size_t value_stride, uint32_t head_dim,
+                                 uint32_t count, float* out);
 
     // The same over f16 (IEEE binary16) keys and values, each widened exactly.
-    void (*attention_scores_f16)(const float* q, float scale, const uint16_t* keys, size_t key_stride,
-                                 uint32_t head_dim, uint32_t count, float* scores);
-    void (*attention_output_f16)(const float* probabilities, const uint16_t* values, size_t value_stride,
-                                 uint32_t head_dim, uint32_t count, float* out);
+    void (*attention_scores_f16)(const float* q, float scale, const uint16_t* keys, size_t key_stride, uint32_t head_dim,
+                                 uint32_t count, float* scores);
+    void (*attention_output_f16)(const float* probabilities, const uint16_t* values, size_t value_stride, uint32_t head_dim,
+                                 uint32_t count, float* out);
 };
 
 // The tables that this build holds, best first; the scalar one is always the last.

@@ -31,9 +31,8 @@ bool runs_here([[maybe_unused]] const KernelTable* table) {
 #endif
 #if LINNET_HAVE_AVX512
     if (table == &avx512_kernels) {
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512vnni");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
     }
 #endif
 #if LINNET_HAVE_AVX2

@@ -155,8 +155,10 @@ int main(int argc, char** argv) {
     const size_t count = kernel_tables(&built);
     std::vector<Case> cases;
     for (const Shape& shape : shapes) {
-        for (const auto& [format, group] : {std::pair{TensorFormat::int4_packed, 32u}, {TensorFormat::int4_packed, 128u},
-                                            {TensorFormat::int8_packed, 32u}, {TensorFormat::f32_packed, 0u}}) {
+        for (const auto& [format, group] : {std::pair{TensorFormat::int4_packed, 32u},
+                                            {TensorFormat::int4_packed, 128u},
+                                            {TensorFormat::int8_packed, 32u},
+                                            {TensorFormat::f32_packed, 0u}}) {
             for (size_t i = 0; i < count; ++i) {
                 if (select_kernels(built[i]->name) == nullptr) continue;
                 if (i + 1 == count && shape.columns != 2048) continue;  // scalar: one shape says enough

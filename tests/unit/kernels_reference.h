@@ -34,9 +34,9 @@ public:
     uint16_t half() {
         const uint32_t kind = below(16);
         const uint32_t sign = below(2) << 15;
-        if (kind == 0) return static_cast<uint16_t>(sign);                    // zero
-        if (kind == 1) return static_cast<uint16_t>(sign | below(0x400));     // subnormal
-        if (kind == 2) return static_cast<uint16_t>(sign | below(0x7c00));    // any finite
+        if (kind == 0) return static_cast<uint16_t>(sign);                  // zero
+        if (kind == 1) return static_cast<uint16_t>(sign | below(0x400));   // subnormal
+        if (kind == 2) return static_cast<uint16_t>(sign | below(0x7c00));  // any finite
         return static_cast<uint16_t>(sign | (0x1800 + below(0x0c00)));
     }
 
@@ -46,7 +46,7 @@ private:
 
 // How the numbers of a vector are spread.
 enum class Spread { usual, huge, tiny, denormal, zeros, sparse, outlier };
-inline constexpr Spread spreads[] = {Spread::usual,    Spread::huge,   Spread::tiny,   Spread::denormal,
+inline constexpr Spread spreads[] = {Spread::usual, Spread::huge,   Spread::tiny,   Spread::denormal,
                                      Spread::zeros, Spread::sparse, Spread::outlier};
 
 inline float spread_number(Numbers& numbers, Spread spread) {
@@ -83,9 +83,7 @@ public:
         }
         return true;
     }
-    bool operator==(const Buffer& other) const {
-        return count_ == other.count_ && memcmp(data(), other.data(), bytes()) == 0;
-    }
+    bool operator==(const Buffer& other) const { return count_ == other.count_ && memcmp(data(), other.data(), bytes()) == 0; }
 
 private:
     static constexpr size_t guard = 64;
@@ -123,8 +121,8 @@ struct Matrix {
     linnet::PackedMatrix packed;
 };
 
-inline Matrix random_matrix(Numbers& numbers, linnet::TensorFormat format, uint32_t rows, uint32_t columns,
-                            uint32_t group, Spread spread = Spread::usual) {
+inline Matrix random_matrix(Numbers& numbers, linnet::TensorFormat format, uint32_t rows, uint32_t columns, uint32_t group,
+                            Spread spread = Spread::usual) {
     using namespace linnet;
     const uint64_t stride = block_stride(format, columns, group);
     Matrix matrix{Buffer<uint8_t>(stride * block_count(rows)), {}};
@@ -139,7 +137,8 @@ inline Matrix random_matrix(Numbers& numbers, linnet::TensorFormat format, uint3
         const uint32_t kind = numbers.below(8);
         for (uint32_t column = 0; column < columns; column += block_columns) {
             uint8_t* step = at + step_offset(format, group, column);
-            for (uint64_t i = 0; i < step_bytes(format); ++i) step[i] = static_cast<uint8_t>(kind == 0 ? 0 : kind == 1 ? 0xff : numbers.bits() & 0xff);
+            for (uint64_t i = 0; i < step_bytes(format); ++i)
+                step[i] = static_cast<uint8_t>(kind == 0 ? 0 : kind == 1 ? 0xff : numbers.bits() & 0xff);
         }
         for (uint32_t g = 0; g < group_count(columns, group); ++g) {
             uint8_t* scales = at + scales_offset(format, group, g);

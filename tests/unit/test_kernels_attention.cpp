@@ -24,11 +24,18 @@ struct Head {
     float query_scale = 0;
 
     Head(Numbers& numbers, uint32_t head_dim, uint32_t positions, Spread spread)
-        : dim(head_dim), count(positions), stride(head_dim + (numbers.below(2) == 0 ? 0 : numbers.below(40))),
-          scale_stride(1 + numbers.below(3)), q(random_floats(numbers, dim, spread)),
-          probabilities(random_floats(numbers, count, Spread::usual)), start(random_floats(numbers, dim, Spread::usual)),
-          f32(random_floats(numbers, (count - 1) * stride + dim, spread)), f16((count - 1) * stride + dim),
-          int8((count - 1) * stride + dim), scales((count - 1) * scale_stride + 1), query(dim) {
+        : dim(head_dim),
+          count(positions),
+          stride(head_dim + (numbers.below(2) == 0 ? 0 : numbers.below(40))),
+          scale_stride(1 + numbers.below(3)),
+          q(random_floats(numbers, dim, spread)),
+          probabilities(random_floats(numbers, count, Spread::usual)),
+          start(random_floats(numbers, dim, Spread::usual)),
+          f32(random_floats(numbers, (count - 1) * stride + dim, spread)),
+          f16((count - 1) * stride + dim),
+          int8((count - 1) * stride + dim),
+          scales((count - 1) * scale_stride + 1),
+          query(dim) {
         for (size_t i = 0; i < f16.size(); ++i) f16[i] = numbers.half();
         const bool extreme = numbers.below(4) == 0;
         for (size_t i = 0; i < int8.size(); ++i) {
@@ -115,9 +122,9 @@ TEST_CASE("attention: positions in two calls give the same as in one") {
             Buffer<float> out = head.start;
             table->attention_output_int8(head.probabilities.data(), head.int8.data(), head.stride, head.scales.data(),
                                          head.scale_stride, 96, split, out.data());
-            table->attention_output_int8(head.probabilities.data() + split, head.int8.data() + split * head.stride,
-                                         head.stride, head.scales.data() + split * head.scale_stride, head.scale_stride, 96,
-                                         40 - split, out.data());
+            table->attention_output_int8(head.probabilities.data() + split, head.int8.data() + split * head.stride, head.stride,
+                                         head.scales.data() + split * head.scale_stride, head.scale_stride, 96, 40 - split,
+                                         out.data());
             CHECK(out == whole[3]);
             Buffer<float> scores(40);
             table->attention_scores_f16(head.q.data(), 0.125f, head.f16.data(), head.stride, 96, split, scores.data());
@@ -147,8 +154,8 @@ TEST_CASE("attention: the scalar kernels are dot products and weighted sums") {
                     size[k] += std::fabs(terms[k]);
                 }
             }
-            const double factor[3] = {static_cast<double>(head.query_scale) *
-                                          static_cast<double>(head.scales[i * head.scale_stride]), 0.125, 0.125};
+            const double factor[3] = {
+                static_cast<double>(head.query_scale) * static_cast<double>(head.scales[i * head.scale_stride]), 0.125, 0.125};
             for (int k = 0; k < 3; ++k) {
                 // int8: three roundings; the others: one a term of a partial sum, the tree, the scale.
                 const double limit = (k == 0 ? 4.0 : dim / 16 + 7.0) * 0x1p-24 * size[k] * std::fabs(factor[k]);

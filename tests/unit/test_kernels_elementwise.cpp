@@ -47,8 +47,7 @@ Quantised quantised(const KernelTable& table, const Buffer<float>& x) {
 
 double ulp_of(double value) {
     const float rounded = static_cast<float>(std::fabs(value));
-    return static_cast<double>(std::nextafter(rounded, std::numeric_limits<float>::infinity())) -
-           static_cast<double>(rounded);
+    return static_cast<double>(std::nextafter(rounded, std::numeric_limits<float>::infinity())) - static_cast<double>(rounded);
 }
 
 // Equal bits, or both NaN: the payload of a NaN is the compiler's choice.

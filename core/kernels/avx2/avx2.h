@@ -5,7 +5,7 @@
 
 namespace linnet::avx2 {
 
-void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
-            uint32_t first_block, uint32_t last_block);
+void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
+            uint32_t last_block);
 
 }  // namespace linnet::avx2

@@ -50,8 +50,8 @@ LINNET_INLINE void dot_int4(const uint8_t* weights, const Token* tokens, size_t 
             const __m256i even = splat4(tokens[t].values + column + pair * 8);
             const __m256i odd = splat4(tokens[t].values + column + pair * 8 + 4);
             for (uint32_t half = 0; half < halves; ++half) {
-                const __m256i both = _mm256_add_epi16(_mm256_maddubs_epi16(low[half], even),
-                                                      _mm256_maddubs_epi16(high[half], odd));
+                const __m256i both =
+                    _mm256_add_epi16(_mm256_maddubs_epi16(low[half], even), _mm256_maddubs_epi16(high[half], odd));
                 sum[t][half] = pair == 0 ? both : _mm256_add_epi16(sum[t][half], both);
             }
         }
@@ -98,8 +98,8 @@ LINNET_INLINE void run(const Block& block, uint32_t first_half, const Token* tok
         at += 64;
         for (uint32_t group = 0; group < 2 && step < block.steps; ++group, scales += 32) {
             const uint32_t left = block.steps - step;
-            const uint32_t end = one_step || left < block.steps_in_group ? step + (one_step ? 1 : left)
-                                                                         : step + block.steps_in_group;
+            const uint32_t end =
+                one_step || left < block.steps_in_group ? step + (one_step ? 1 : left) : step + block.steps_in_group;
             __m256 part[T][halves];
             for (uint32_t t = 0; t < T; ++t) {
                 for (uint32_t half = 0; half < halves; ++half) part[t][half] = _mm256_setzero_ps();
@@ -191,8 +191,8 @@ void tile_of_f32(uint32_t count, const uint8_t* block, uint32_t columns, const f
 
 }  // namespace
 
-void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
-            uint32_t first_block, uint32_t last_block) {
+void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
+            uint32_t last_block) {
     const bool f32 = matrix.format == TensorFormat::f32_packed;
     const bool int4 = matrix.format == TensorFormat::int4_packed;
     const uint32_t steps = x.padded / 32;

@@ -124,8 +124,8 @@ struct Vector {
     LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
         const __m256i first = _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
         const __m256i second = _mm256_hadd_epi32(_mm256_hadd_epi32(x[4], x[5]), _mm256_hadd_epi32(x[6], x[7]));
-        const __m256i all = _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
-                                             _mm256_permute2x128_si256(first, second, 0x31));
+        const __m256i all =
+            _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20), _mm256_permute2x128_si256(first, second, 0x31));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), all);
     }
 };

@@ -73,8 +73,8 @@ __attribute__((noinline)) void tile(const Block& block, const Token* tokens, flo
         at += 64;
         for (uint32_t group = 0; group < 2 && step < block.steps; ++group, scales += 32) {
             const uint32_t left = block.steps - step;
-            const uint32_t end = one_step || left < block.steps_in_group ? step + (one_step ? 1 : left)
-                                                                         : step + block.steps_in_group;
+            const uint32_t end =
+                one_step || left < block.steps_in_group ? step + (one_step ? 1 : left) : step + block.steps_in_group;
             __m512 part[T];
             for (uint32_t t = 0; t < T; ++t) part[t] = _mm512_setzero_ps();
             for (; step < end; ++step, at += step_bytes) {
@@ -86,8 +86,7 @@ __attribute__((noinline)) void tile(const Block& block, const Token* tokens, flo
                     dot_int8<T>(at, tokens, size_t{step} * 32, dot);
                 }
                 for (uint32_t t = 0; t < T; ++t) {
-                    const __m512 scaled =
-                        _mm512_mul_ps(_mm512_cvtepi32_ps(dot[t]), _mm512_set1_ps(tokens[t].scales[step]));
+                    const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(dot[t]), _mm512_set1_ps(tokens[t].scales[step]));
                     // A group of one step: 0 + scaled is scaled, but for the sign of a zero, which a sum that began with
                     // +0 does not show.
                     part[t] = one_step ? scaled : _mm512_add_ps(part[t], scaled);
@@ -145,8 +144,8 @@ void tile_of_f32(uint32_t count, const uint8_t* block, uint32_t columns, const f
 
 }  // namespace
 
-void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
-            uint32_t first_block, uint32_t last_block) {
+void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
+            uint32_t last_block) {
     const bool f32 = matrix.format == TensorFormat::f32_packed;
     const bool int4 = matrix.format == TensorFormat::int4_packed;
     const uint32_t steps = x.padded / 32;

@@ -50,8 +50,8 @@ void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, 
 }
 
 template <typename V, typename Key>
-void attention_scores_float(const float* q, float scale, const Key* keys, size_t key_stride, uint32_t head_dim,
-                            uint32_t count, float* scores) {
+void attention_scores_float(const float* q, float scale, const Key* keys, size_t key_stride, uint32_t head_dim, uint32_t count,
+                            float* scores) {
     const uint32_t whole = head_dim / 16 * 16;
     for (uint32_t i = 0; i < count; ++i, keys += key_stride) {
         auto partial = V::splat(0.0f);
@@ -74,8 +74,7 @@ __attribute__((always_inline)) inline float weight_of(const float* probabilities
 // 16 * N dimensions from `out` on, over all positions: their sums stay in registers.
 template <typename V, uint32_t N, bool scaled, typename Value>
 __attribute__((always_inline)) inline void output_lanes(const float* probabilities, const Value* values, size_t value_stride,
-                                                        const float* scales, size_t scale_stride, uint32_t count,
-                                                        float* out) {
+                                                        const float* scales, size_t scale_stride, uint32_t count, float* out) {
     typename V::Float sum[N];
     for (uint32_t n = 0; n < N; ++n) sum[n] = V::load(out + n * 16);
     for (uint32_t i = 0; i < count; ++i, values += value_stride) {
@@ -112,8 +111,8 @@ void attention_output(const float* probabilities, const Value* values, size_t va
 }
 
 template <typename V>
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride,
-                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
+void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
+                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
     attention_output<V, true>(probabilities, values, value_stride, value_scales, scale_stride, head_dim, count, out);
 }
 

@@ -41,8 +41,8 @@ void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, 
     }
 }
 
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride,
-                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
+void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
+                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
     for (uint32_t i = 0; i < count; ++i) {
         const float weight = probabilities[i] * value_scales[i * scale_stride];
         for (uint32_t d = 0; d < head_dim; ++d) {
@@ -51,8 +51,8 @@ void attention_output_int8(const float* probabilities, const int8_t* values, siz
     }
 }
 
-void attention_scores_f32(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim,
-                          uint32_t count, float* scores) {
+void attention_scores_f32(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim, uint32_t count,
+                          float* scores) {
     scores_float(q, scale, keys, key_stride, head_dim, count, scores);
 }
 

@@ -31,8 +31,7 @@ void dot_int8(const uint8_t* weights, const int8_t* a, int32_t* dot) {
 }
 
 // The 16 rows of one block for one token.
-void block_quantised(const PackedMatrix& matrix, const uint8_t* block, const int8_t* a, const float* a_scales,
-                     float* total) {
+void block_quantised(const PackedMatrix& matrix, const uint8_t* block, const int8_t* a, const float* a_scales, float* total) {
     const bool int4 = matrix.format == TensorFormat::int4_packed;
     const uint32_t steps = padded_columns(matrix.columns) / block_columns;
     const uint32_t steps_in_group = matrix.group / block_columns;
@@ -71,8 +70,8 @@ void block_f32(const PackedMatrix& matrix, const uint8_t* block, const float* x,
 
 }  // namespace
 
-void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
-            uint32_t first_block, uint32_t last_block) {
+void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
+            uint32_t last_block) {
     for (uint32_t index = first_block; index < last_block; ++index) {
         const uint8_t* block = matrix.data + index * matrix.stride;
         const uint32_t first_row = index * rows_in_block;

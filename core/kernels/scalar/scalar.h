@@ -5,8 +5,8 @@
 
 namespace linnet::scalar {
 
-void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
-            uint32_t first_block, uint32_t last_block);
+void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
+            uint32_t last_block);
 
 void quantize(const float* x, uint32_t count, int8_t* values, float* scales, int32_t* sums);
 void rms_norm(const float* x, const float* weight, float epsilon, uint32_t count, float* out);
@@ -19,10 +19,10 @@ void quantize_query(const float* x, uint32_t count, int16_t* values, float* scal
 void quantize_head(const float* x, uint32_t count, int8_t* values, float* scale);
 void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride, const float* key_scales,
                            size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores);
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride,
-                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
-void attention_scores_f32(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim,
-                          uint32_t count, float* scores);
+void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
+                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
+void attention_scores_f32(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim, uint32_t count,
+                          float* scores);
 void attention_output_f32(const float* probabilities, const float* values, size_t value_stride, uint32_t head_dim,
                           uint32_t count, float* out);
 void attention_scores_f16(const float* q, float scale, const uint16_t* keys, size_t key_stride, uint32_t head_dim,
