@@ -9,7 +9,8 @@ import struct
 import numpy
 
 EDGES_32 = (0, 1, 3, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-EDGES_64 = (0, 1, 31, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, (1 << 64) - 32)
+EDGES_64 = (0, 1, 31, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 32,
+            (1 << 64) - 1)
 
 
 def cuts(raw, random, count):
@@ -109,10 +110,11 @@ def gguf_mutations(raw):
 
 # ---- JSON, safetensors ----------------------------------------------------------------------------------------------------
 
-NONSENSE = (None, True, -1, 0, 1, 3, 2 ** 31, 2 ** 32, 2 ** 63, 2 ** 64, 10 ** 30, 0.5, -0.0, 1e-320, 1e308, "", "x", "1" * 1000,
-            "\u0000", [], [[]], {}, [1] * 1000, {"a": {"b": []}})
+NONSENSE = (None, True, -1, 0, 1, 3, 2 ** 31, 2 ** 32, 2 ** 63, 2 ** 64, 10 ** 30, 0.5, -0.0, 1e-320, 1e308, "", "x",
+            "1" * 1000, "\u0000", [], [[]], {}, [1] * 1000, {"a": {"b": []}})
 NOT_JSON = (b"", b"{", b"}", b"[]", b"null", b"\xff\xfe{\x00}\x00", b"{\"a\":}", b"{\"a\":1e999}", b"{\"a\":NaN}", b"\x00" * 64,
-            b"[" * 100000, b"{\"a\":" * 100000, b"{\"" + b"\\u0000" * 1000 + b"\":1}", b"{\"a\":\"\xc3\"}", b"{\"a\":\"\\ud800\"}")
+            b"[" * 100000, b"{\"a\":" * 100000, b"{\"" + b"\\u0000" * 1000 + b"\":1}", b"{\"a\":\"\xc3\"}",
+            b"{\"a\":\"\\ud800\"}")
 
 
 def json_mutations(raw):
@@ -167,7 +169,8 @@ def safetensors_mutations(raw):
             merged = text
         yield "header: " + what, with_json(raw, merged)
     first, second = names[0], names[1]
-    for offsets in ([-8, 0], [8, 4], [0, 2 ** 63], [2 ** 63, 2 ** 63 + 8], [2 ** 64 - 4, 2 ** 64], header[second]["data_offsets"]):
+    for offsets in ([-8, 0], [8, 4], [0, 2 ** 63], [2 ** 63, 2 ** 63 + 8], [2 ** 64 - 4, 2 ** 64],
+                    header[second]["data_offsets"]):
         copy = json.loads(raw[8:8 + length])
         copy[first]["data_offsets"] = offsets
         yield f"data_offsets = {offsets}", with_json(raw, json.dumps(copy).encode())

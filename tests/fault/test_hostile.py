@@ -1,5 +1,5 @@
-"""Damaged and hostile model files: the command ends with exit code 0, 3 or 4 and one sentence, in bounded time and memory; never
-by a signal, and never with something left behind.
+"""Damaged and hostile model files: the command ends with exit code 0, 3 or 4 and one sentence, in bounded time and memory;
+never by a signal, and never with something left behind.
 
     test_hostile.py --linnet PATH [--limit N] [--seed S] [--sanitized] [--only WORD]
 
@@ -85,7 +85,8 @@ def build_kinds(linnet):
             if kind == "F32":
                 yield from mutations.special_floats(good, random, len(good) - 4096)
         kinds.append(Kind(name, {"model.gguf": raw}, "model.gguf", "model.gguf",
-                          [cut_and_flip(60, 150), cut_and_flip(20, 400, header), without_random(mutations.gguf_mutations), nan]))
+                          [cut_and_flip(60, 150), cut_and_flip(20, 400, header),
+                           without_random(mutations.gguf_mutations), nan]))
         return path
 
     llama_path = gguf("gguf-f32", llama, "F32")

@@ -101,6 +101,8 @@ def cases():
         Case("phi3-f16", phi3(), "safetensors", write=dict(kind="F16")),
         Case("phi3-gguf-f16", phi3(), "gguf", write=dict(kind="F16")),
         Case("phi3-gguf-bf16", phi3(), "gguf", write=dict(kind="BF16")),
+        Case("phi3-gguf-split", phi3(), "gguf", write=dict(split=True), pieces=True),
+        Case("phi3-gguf-aligned", phi3(), "gguf", write=dict(alignment=256, kind="F16")),
         Case("phi3-window", phi3(window=7), "safetensors", lengths=(8, 9, 60)),
         Case("phi3-window-gguf", phi3(window=7), "gguf", lengths=(9, 60)),
         Case("phi3-head-96", phi3(**head96), "safetensors"),
@@ -121,6 +123,7 @@ def cases():
         Case("llama", llama(), "safetensors", pieces=True),
         Case("llama-gguf", llama(), "gguf", pieces=True),
         Case("llama-tied", llama(tied=True), "safetensors"),
+        Case("llama-extra", llama(tied=True), "safetensors", write=dict(extra=True, kind="BF16")),
         Case("llama-tied-gguf", llama(tied=True), "gguf", write=dict(kind="F16")),
         Case("llama-head-dim", llama(head_dim=24, epsilon=1e-3), "safetensors"),
         Case("llama-head-dim-gguf", llama(head_dim=24, epsilon=1e-3), "gguf"),
@@ -145,7 +148,7 @@ def write_case(case, folder):
         path = os.path.join(folder, case.name)
         return path, model_files.write_hugging_face(path, case.config, weights, pieces=pieces, **case.write)
     if case.format == "gguf":
-        path = os.path.join(folder, case.name + ".gguf")
+        path = os.path.join(folder, case.name + ("-00001-of-00002.gguf" if case.write.get("split") else ".gguf"))
         return path, model_files.write_gguf(path, case.config, weights, pieces=pieces, **case.write)
     path = os.path.join(folder, case.name + ".bin")
     return path, model_files.write_llama2c(path, case.config, weights, **case.write)

@@ -187,13 +187,20 @@ def config_json(config, kind, recent):
     return out
 
 
-def write_hugging_face(folder, config, weights, kind="F32", shards=1, pieces=None, recent=False):
+def write_hugging_face(folder, config, weights, kind="F32", shards=1, pieces=None, recent=False, extra=False):
+    """recent: config.json as transformers 5 writes it. extra: with tensors that old files have and nobody reads."""
     assert config.rope_pairs == "half"
     os.makedirs(folder, exist_ok=True)
     stored, values = {}, {}
     for name, array in weights.items():
         raw, values[name] = encode(kind, array)
         stored[hugging_face_name(name)] = (kind, array.shape, raw)
+    if extra:
+        for layer in range(config.layers):
+            raw, _ = encode("F32", numpy.ones(config.rotary_dims // 2))
+            stored[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = ("F32", (config.rotary_dims // 2,), raw)
+        if config.tied:
+            stored["lm_head.weight"] = stored["model.embed_tokens.weight"]
     names = list(stored)
     if shards == 1:
         with open(os.path.join(folder, "model.safetensors"), "wb") as file:
@@ -225,6 +232,10 @@ GGUF_NAMES = {"attention_norm": "attn_norm", "feed_forward_norm": "ffn_norm", "q
               "v": "attn_v", "o": "attn_output", "gate_up": "ffn_up", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
 
 
+class Uint16(int):
+    pass
+
+
 class Uint32(int):
     pass
 
@@ -239,9 +250,11 @@ def gguf_string(text):
 
 
 def gguf_value(value):
-    """Type number and bytes. int: i32; Uint32; Uint64; float: f32; bool; str; list of one of these."""
+    """Type number and bytes. int: i32; Uint16; Uint32; Uint64; float: f32; bool; str; list of one of these."""
     if isinstance(value, bool):
         return 7, struct.pack("<B", value)
+    if isinstance(value, Uint16):
+        return 2, struct.pack("<H", value)
     if isinstance(value, Uint32):
         return 4, struct.pack("<I", value)
     if isinstance(value, Uint64):
@@ -327,9 +340,9 @@ def gguf_keys(config, pieces, kind):
     return keys
 
 
-def write_gguf(path, config, weights, kind="F32", kinds=None, pieces=None):
+def write_gguf(path, config, weights, kind="F32", kinds=None, pieces=None, alignment=32, split=False):
     """kind: number format of the matrices, where their columns allow it; kinds: format of single tensors, by our names'
-    last part (q, down, head, ...)."""
+    last part (q, down, head, ...). split: into two files, of which `path` must name the first (...-00001-of-00002.gguf)."""
     from reference import attention_factor, inverse_frequencies
     keys, tensors, values = gguf_keys(config, pieces, kind), {}, {}
     rope = config.rope.get("kind")
@@ -353,8 +366,19 @@ def write_gguf(path, config, weights, kind="F32", kinds=None, pieces=None):
             in_file = interleave_pairs(array, config.heads if part == "q" else config.kv_heads, config.rotary_dims)
         raw, _ = encode(chosen, in_file)  # a row's blocks do not depend on where the row stands
         tensors[gguf_name(name)] = (chosen, array.shape, raw)
-    with open(path, "wb") as file:
-        file.write(gguf_file(keys, tensors))
+    if alignment != 32:
+        keys["general.alignment"] = Uint32(alignment)
+    files = [(path, keys, tensors)]
+    if split:
+        names = list(tensors)
+        numbers = {"split.count": Uint16(2), "split.tensors.count": len(names)}
+        halves = names[:len(names) // 2], names[len(names) // 2:]
+        files = [(path.replace("00001-of", f"{index + 1:05}-of"),
+                  {**(keys if index == 0 else {}), "split.no": Uint16(index), **numbers},
+                  {name: tensors[name] for name in half}) for index, half in enumerate(halves)]
+    for name, keys_of_file, tensors_of_file in files:
+        with open(name, "wb") as file:
+            file.write(gguf_file(keys_of_file, tensors_of_file, alignment))
     return values
 
 

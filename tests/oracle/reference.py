@@ -68,7 +68,7 @@ def silu(x):
 
 
 def inverse_frequencies(config, length):
-    """Angle a position turns each pair by, and the factor that cos and sin are multiplied with, in a pass of `length` tokens."""
+    """Angle a position turns each pair by, and the factor of cos and sin, in a pass of `length` tokens."""
     exponents = numpy.arange(0, config.rotary_dims, 2, dtype=numpy.float64) / config.rotary_dims
     plain = config.theta ** -exponents
     rope = config.rope

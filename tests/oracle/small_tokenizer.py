@@ -1,4 +1,5 @@
-"""SentencePiece BPE in thirty lines, from llama2.c's tokenizer.bin: so that the tests on real models need no tokenizer of ours."""
+"""SentencePiece BPE in thirty lines, from llama2.c's tokenizer.bin, so that the tests on real models
+need no tokenizer of ours."""
 import struct
 
 

@@ -10,8 +10,8 @@ import model_files
 import reference
 import small_tokenizer
 
-KNOWN_TEXT = ("Once upon a time, there was a little girl named Lily. She loved to play outside in the sunshine. One day, she saw a "
-              "big, red ball in the sky. It was the sun!")
+KNOWN_TEXT = ("Once upon a time, there was a little girl named Lily. She loved to play outside in the sunshine. One day, she "
+              "saw a big, red ball in the sky. It was the sun!")
 # What llama.cpp's formats cost the same model on the same text, cut in another way: perplexity over that of f32 (3.880).
 OTHERS_Q8_0, OTHERS_Q4_0 = 3.893 / 3.880, 4.178 / 3.880
 
@@ -98,8 +98,8 @@ class RealModelsTest(unittest.TestCase):
             rows = [linnet.logits(model, story, "--kv", kv) for story in stories]
             ours = self.perplexity(rows, stories)
             spread = numpy.mean([reference.divergence(one, other) for one, other in zip(rows, expected)])
-            print(f"stories15M, {' '.join(arguments[1::2])}, kv {kv}: perplexity {ours:.4f} ({100 * (ours / exact - 1):+.2f} %), "
-                  f"divergence {spread:.5f}; others, on another cut of the text: Q8_0 {100 * (OTHERS_Q8_0 - 1):+.2f} %, "
+            print(f"stories15M, {' '.join(arguments[1::2])}, kv {kv}: perplexity {ours:.4f} "
+                  f"({100 * (ours / exact - 1):+.2f} %), divergence {spread:.5f}; others, on another cut of the text: Q8_0 {100 * (OTHERS_Q8_0 - 1):+.2f} %, "
                   f"Q4_0 {100 * (OTHERS_Q4_0 - 1):+.2f} %", flush=True)
             with self.subTest(weights=arguments, kv=kv):
                 self.assertLessEqual(ours, bound * exact)
