@@ -100,7 +100,8 @@ class RealModelsTest(unittest.TestCase):
             spread = numpy.mean([reference.divergence(one, other) for one, other in zip(rows, expected)])
             print(f"stories15M, {' '.join(arguments[1::2])}, kv {kv}: perplexity {ours:.4f} "
                   f"({100 * (ours / exact - 1):+.2f} %), divergence {spread:.5f}; "
-                  f"others, on another cut of the text: Q8_0 {100 * (OTHERS_Q8_0 - 1):+.2f} %, Q4_0 {100 * (OTHERS_Q4_0 - 1):+.2f} %", flush=True)
+                  f"others, on another cut of the text: Q8_0 {100 * (OTHERS_Q8_0 - 1):+.2f} %, "
+                  f"Q4_0 {100 * (OTHERS_Q4_0 - 1):+.2f} %", flush=True)
             with self.subTest(weights=arguments, kv=kv):
                 self.assertLessEqual(ours, bound * exact)
 
