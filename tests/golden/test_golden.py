@@ -16,11 +16,17 @@ HEAD = """# SHA-256 of the logits (float32, little-endian) of synthetic models: 
 # Written by tests/golden/test_golden.py --update.
 """
 CASES = [  # shape, seed, group, kv, tokens
+    ("micro", 1, 32, "int8", 12),
     ("tiny", 1, 32, "int8", 70),
     ("tiny", 1, 32, "f16", 70),
     ("tiny", 1, 32, "f32", 70),
     ("tiny", 2, 64, "int8", 33),
     ("tiny", 3, 128, "int8", 1),
+    ("tiny-window", 1, 32, "int8", 70),
+    ("tiny-longrope", 1, 32, "int8", 64),
+    ("tiny-longrope", 1, 32, "int8", 65),
+    ("tiny-llama", 1, 32, "int8", 70),
+    ("tiny-llama", 2, 128, "f16", 70),
 ]
 
 
