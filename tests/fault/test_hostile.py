@@ -30,7 +30,8 @@ import mutations
 
 MEMORY = 4 << 30          # address space of the command
 RESIDENT_LIMIT = 1 << 30  # what it may really use, for files of a few hundred kilobytes
-SENTENCE = re.compile(r"^linnet: [^\x00-\x1f\x7f]{10,600}[.!?]$")
+# One line that a person can read: it ends as a sentence does, or with the command to type.
+SENTENCE = re.compile(r"^linnet: [^\x00-\x1f\x7f]{10,600}([.!?]|: linnet [^\x00-\x1f\x7f]+)$")
 
 
 class Kind:
@@ -193,7 +194,7 @@ class Runner:
                 return f"convert ended with {code} and left {left}"
         accepted = code == 0
         if accepted or model == path:  # a file that inspect refuses must not get further by another door
-            code, text = self.command("logits", model, "--tokens", "0,1", "--hash")
+            code, text = self.command("logits", model, "--tokens", "0", "--hash")
             if code is None:
                 return text
             if model != path and code == 3:
@@ -231,7 +232,7 @@ class Runner:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--linnet", required=True)
-    parser.add_argument("--limit", type=int, default=400)
+    parser.add_argument("--limit", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sanitized", action="store_true")
     parser.add_argument("--only", default="")
