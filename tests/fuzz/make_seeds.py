@@ -20,7 +20,7 @@ def main(target):
     for name, content in {
             "sentencepiece": seed(SENTENCEPIECE, model_files.sentencepiece_model(pieces)),
             "tokenizer-json": seed(TOKENIZER_JSON, model_files.tokenizer_json(pieces),
-                                   model_files.tokenizer_config_json(pieces)),
+                                   model_files.tokenizer_config_json(pieces).encode()),
             "llama2c-tokenizer": seed(LLAMA2C_TOKENIZER, model_files.llama2c_tokenizer(pieces))}.items():
         with open(os.path.join(target, name), "wb") as file:
             file.write(content)

@@ -26,7 +26,12 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 bool counting = false;
 size_t allocations = 0;
 
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LINNET_SANITIZED
+#endif
+#endif
+#if defined(LINNET_SANITIZED) || defined(__SANITIZE_ADDRESS__)
 constexpr double slower = 30;  // the sanitizers' cost, with room
 #else
 constexpr double slower = 1;
