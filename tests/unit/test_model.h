@@ -12,19 +12,10 @@
 #include <vector>
 
 #include "core/linnet.h"
+#include "tests/unit/container_tools.h"
 #include "tools/converter/convert.h"
 
 namespace linnet {
-
-class MemoryOutput : public Output {
-public:
-    std::vector<uint8_t> bytes;
-    Status write(const void* from, size_t count, Error&) override {
-        const uint8_t* begin = static_cast<const uint8_t*>(from);
-        bytes.insert(bytes.end(), begin, begin + count);
-        return Status::ok;
-    }
-};
 
 // Made once a shape and group: tests share the bytes.
 inline const std::vector<uint8_t>& synth_bytes(const std::string& shape, uint32_t group = 32) {
@@ -33,9 +24,7 @@ inline const std::vector<uint8_t>& synth_bytes(const std::string& shape, uint32_
     if (bytes.empty()) {
         MemoryOutput output;
         Error error;
-        const Status status = synthesise(shape, 1, group, output, nullptr, nullptr, error);
-        INFO(error.text());
-        REQUIRE(status == Status::ok);
+        REQUIRE_MESSAGE(synthesise(shape, 1, group, output, nullptr, nullptr, error) == Status::ok, error.text());
         bytes = std::move(output.bytes);
     }
     return bytes;
@@ -60,12 +49,11 @@ public:
         if (change) change(options_);
         linnet_error error;
         linnet_status status = linnet_make_plan(&platform_, &options_, &plan_, &error);
-        INFO(error.text);
-        REQUIRE(status == LINNET_OK);
+        REQUIRE_MESSAGE(status == LINNET_OK, std::string(error.text));
         const size_t bytes = static_cast<size_t>(plan_.total_bytes);
         arena_.reset(static_cast<unsigned char*>(aligned_alloc(LINNET_ARENA_ALIGNMENT, bytes)));
         status = linnet_open(&platform_, &options_, arena_.get(), bytes, &model_, &error);
-        REQUIRE(status == LINNET_OK);
+        REQUIRE_MESSAGE(status == LINNET_OK, std::string(error.text));
     }
 
     linnet_session* session() {
