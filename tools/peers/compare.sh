@@ -2,6 +2,7 @@
 # Times Linnet and llama.cpp in turns on this machine, and prints the medians and their ratio.
 set -euo pipefail
 SCRIPT_NAME=tools/peers/compare.sh
+# shellcheck source=tools/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 . "$LINNET_ROOT/tools/lib/build.sh"
 
