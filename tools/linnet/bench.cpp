@@ -22,6 +22,9 @@ struct BenchChoices {
     bool json = false;
 };
 
+// Weights below this size may come from the processor's caches, and not from memory.
+constexpr uint64_t cached = 64'000'000;
+
 double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
     const size_t half = values.size() / 2;
@@ -167,7 +170,8 @@ void bench(const BenchChoices& choices) {
         rows.emplace_back("decode " + std::to_string(choices.decode), rate(decode));
         rows.emplace_back("weights read", format_bytes(bytes) + " a token, " + format_fixed(weights_rate / 1e9, 1) + " GB/s");
         if (has_ceiling) {
-            rows.emplace_back("read ceiling", format_fixed(read_rate / 1e9, 1) + " GB/s measured here, of which " + format_fixed(share * 100, 0) + "%");
+            rows.emplace_back("read ceiling", format_fixed(read_rate / 1e9, 1) + " GB/s measured here; " +
+                                                   (bytes < cached ? "these weights fit the caches" : format_fixed(share * 100, 0) + "% of it is used"));
         }
     }
     rows.emplace_back("memory", format_bytes(model.plan().total_bytes) + " planned, " + format_bytes(peak) + " at most in all");

@@ -135,6 +135,18 @@ std::string shape_list() {
     return list;
 }
 
+// The same in lines of a help text.
+std::string wrapped(const std::vector<std::string>& words) {
+    std::string text;
+    size_t width = 8;
+    for (const std::string& word : words) {
+        if (!text.empty()) text += width + word.size() > 100 ? ",\n        " : ", ";
+        width = width + word.size() > 100 ? 8 : width + word.size() + 2;
+        text += word;
+    }
+    return text;
+}
+
 void synth(const SynthChoices& choices) {
     if (choices.group != 32 && choices.group != 64 && choices.group != 128) {
         throw Failure(exit_usage, "--group: " + std::to_string(choices.group) + " is not one of 32, 64 and 128.");
@@ -168,7 +180,7 @@ void synth(const SynthChoices& choices) {
 void add_convert(CLI::App& app) {
     auto choices = std::make_shared<ConvertChoices>();
     CLI::App& command = *app.add_subcommand("convert", "Make a .linnet file from a GGUF file or a Hugging Face folder");
-    command.add_option("IN", choices->in, "A GGUF file (any part of a split one), a folder with config.json and safetensors, or a llama2.c .bin")
+    command.add_option("IN", choices->in, "A GGUF file (one part of a split one), a Hugging Face folder, or a llama2.c .bin")
         ->type_name("")
         ->required();
     command.add_option("OUT", choices->out, "The .linnet file to write")->type_name("")->required();
@@ -193,14 +205,14 @@ void add_convert(CLI::App& app) {
 void add_synth(CLI::App& app) {
     auto choices = std::make_shared<SynthChoices>();
     CLI::App& command = *app.add_subcommand("synth", "Make a model of a known shape with random weights, to measure with");
-    command.add_option("SHAPE", choices->shape, "One of: " + shape_list())->type_name("")->required();
+    command.add_option("SHAPE", choices->shape, "The shape to make, see below")->type_name("")->required();
     command.add_option("OUT", choices->out, "The .linnet file to write")->type_name("")->required();
     command.add_option("--seed", choices->seed, "The weights follow from it alone (0)")->type_name("S")->check(whole_number(0, UINT64_MAX));
     command.add_option("--group", choices->group, "Weights that share a scale: 32, 64 or 128 (32)")->type_name("N")->check(whole_number(1, 1024));
     command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")->type_name("N")->check(whole_number(1, 256));
     command.add_flag("--progress", choices->progress, "Show progress even where stderr is no terminal");
     command.add_flag("--json", choices->json, "Print one JSON object");
-    command.footer("Example:\n  linnet synth phi-3-mini phi-3-random.linnet --seed 1");
+    command.footer("Shapes: " + wrapped(synth_shapes()) + "\nExample:\n  linnet synth phi-3-mini phi-3-random.linnet --seed 1");
     command.callback([choices] { synth(*choices); });
 }
 

@@ -36,6 +36,10 @@ namespace {
 void describe(CLI::App& app) {
     app.description("Linnet runs language models where you are: offline, in a bounded amount of memory.");
     app.require_subcommand(1);
+    app.get_formatter()->label("REQUIRED", "");
+    app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    app.get_formatter()->label("Subcommands", "Commands");
+    app.get_formatter()->label("Positionals", "Arguments");
     app.set_version_flag("--version", std::string("linnet ") + LINNET_VERSION, "Print the version and exit");
     app.set_help_flag("-h,--help", "Print this help and exit");
     app.footer("'linnet COMMAND --help' explains one command.\n"
@@ -71,7 +75,7 @@ int run(int argc, char** argv) {
         return exit_success;
     } catch (const CLI::CallForHelp&) {
         const auto chosen = app.get_subcommands();
-        print(chosen.empty() ? app.help() : chosen.front()->help());
+        print(chosen.empty() ? app.help() : chosen.front()->help("linnet"));
     } catch (const CLI::CallForVersion& version) {
         print(std::string(version.what()) + "\n");
     } catch (const CLI::ParseError& error) {

@@ -51,7 +51,7 @@ void plan(const PlanChoices& choices) {
         table += "  " + name + std::string(20 - name.size(), ' ') + std::string(16 - std::min<size_t>(16, exact.size()), ' ') +
                  exact + std::string(14 - std::min<size_t>(14, round.size()), ' ') + round + "\n";
     };
-    table += "  " + std::string(25, ' ') + "      bytes\n";
+    table += "  " + std::string(31, ' ') + "bytes\n";
     for (const Purpose& purpose : purposes) line(purpose.name, purpose.bytes);
     table += "  " + std::string(50, '-') + "\n";
     line("in all", plan.total_bytes);

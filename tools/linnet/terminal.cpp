@@ -80,7 +80,8 @@ void note(std::string_view line) {
 }
 
 std::string aligned(const Rows& rows) {
-    size_t width = 0;
+    // Tables of one page have one margin.
+    size_t width = 16;
     for (const auto& row : rows) width = std::max(width, row.first.size());
     std::string text;
     for (const auto& row : rows) text += "  " + row.first + std::string(width - row.first.size() + 2, ' ') + row.second + "\n";
