@@ -11,14 +11,14 @@ namespace linnet {
 // What goes wrong. Reads and yields are counted from 1 over the platform's life, or since restart().
 struct Faults {
     static constexpr uint64_t never = UINT64_MAX;
-    uint64_t fail_read = never;          // this read gives an error,
-    bool fail_from_then_on = false;      // and so do all after it
-    int32_t error = 5;                   // the error that they give
-    bool half_done = false;              // a read that fails has delivered the first half of its bytes
-    uint64_t corrupt_read = never;       // this read delivers a byte with one bit turned, and no error
-    uint64_t cancel_yield = never;       // this yield asks to stop, once
-    uint32_t delay_microseconds = 0;     // of each read
-    bool mapped = false;                 // `map` gives the bytes in place (faults of reads then hit what is read only)
+    uint64_t fail_read = never;       // this read gives an error,
+    bool fail_from_then_on = false;   // and so do all after it
+    int32_t error = 5;                // the error that they give
+    bool half_done = false;           // a read that fails has delivered the first half of its bytes
+    uint64_t corrupt_read = never;    // this read delivers a byte with one bit turned, and no error
+    uint64_t cancel_yield = never;    // this yield asks to stop, once
+    uint32_t delay_microseconds = 0;  // of each read
+    bool mapped = false;              // `map` gives the bytes in place (faults of reads then hit what is read only)
 };
 
 class FakePlatform {

@@ -26,7 +26,7 @@ bool ReadOnlyFile::open(const std::string& path, std::string& problem) {
         descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     } while (descriptor_ < 0 && errno == EINTR);
     if (descriptor_ < 0) return refuse(strerror(errno));
-    struct stat status {};
+    struct stat status{};
     if (fstat(descriptor_, &status) != 0) return refuse(strerror(errno));
     if (S_ISDIR(status.st_mode)) return refuse("it is a folder, a file is needed");
     if (!S_ISREG(status.st_mode)) return refuse("it is not a regular file");

@@ -76,8 +76,7 @@ private:
         pthread_sigmask(SIG_BLOCK, &all, &before);
         try {
             thread_ = std::thread([this] { serve(); });
-        } catch (const std::system_error&) {
-        }
+        } catch (const std::system_error&) {}
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
 

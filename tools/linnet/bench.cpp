@@ -46,7 +46,8 @@ public:
     double measure(const linnet_platform& platform) {
         pieces_ = std::max(1u, platform.threads) * 8;
         const uint64_t start = platform.ticks(platform.context);
-        platform.parallel(platform.context, [](void* self, uint32_t index) { static_cast<ReadCeiling*>(self)->read(index); }, this, pieces_);
+        platform.parallel(
+            platform.context, [](void* self, uint32_t index) { static_cast<ReadCeiling*>(self)->read(index); }, this, pieces_);
         const uint64_t microseconds = platform.ticks(platform.context) - start;
         return microseconds == 0 ? 0 : static_cast<double>(memory_.size()) * 1e6 / static_cast<double>(microseconds);
     }
@@ -116,7 +117,8 @@ std::string rate(const std::vector<double>& values) {
 }
 
 void bench(const BenchChoices& choices) {
-    if (choices.prompt == 0 && choices.decode == 0) throw Failure(exit_usage, "--prompt and --decode are both 0: there is nothing to measure.");
+    if (choices.prompt == 0 && choices.decode == 0)
+        throw Failure(exit_usage, "--prompt and --decode are both 0: there is nothing to measure.");
     LoadedModel model(choices.model);
     if (choices.model.context == 0) model.set_context(choices.prompt + choices.decode);
     model.load();
@@ -164,19 +166,22 @@ void bench(const BenchChoices& choices) {
         print(out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
         return;
     }
-    Rows rows = {{"kernels", std::string(model.info().kernels) + ", " + std::to_string(model.threads()) + (model.threads() == 1 ? " thread" : " threads")}};
+    Rows rows = {{"kernels", std::string(model.info().kernels) + ", " + std::to_string(model.threads()) +
+                                 (model.threads() == 1 ? " thread" : " threads")}};
     if (choices.prompt != 0) rows.emplace_back("prefill " + std::to_string(choices.prompt), rate(prefill));
     if (choices.decode != 0) {
         rows.emplace_back("decode " + std::to_string(choices.decode), rate(decode));
         rows.emplace_back("weights read", format_bytes(bytes) + " a token, " + format_fixed(weights_rate / 1e9, 1) + " GB/s");
         if (has_ceiling) {
             rows.emplace_back("read ceiling", format_fixed(read_rate / 1e9, 1) + " GB/s measured here; " +
-                                                   (bytes < cached ? "these weights fit the caches" : format_fixed(share * 100, 0) + "% of it is used"));
+                                                  (bytes < cached ? "these weights fit the caches"
+                                                                  : format_fixed(share * 100, 0) + "% of it is used"));
         }
     }
     rows.emplace_back("memory", format_bytes(model.plan().total_bytes) + " planned, " + format_bytes(peak) + " at most in all");
     rows.emplace_back("loading", format_seconds(model.load_seconds()));
-    print(model.name() + ", medians of " + std::to_string(choices.repeat) + (choices.repeat == 1 ? " round\n\n" : " rounds\n\n") + aligned(rows));
+    print(model.name() + ", medians of " + std::to_string(choices.repeat) +
+          (choices.repeat == 1 ? " round\n\n" : " rounds\n\n") + aligned(rows));
 }
 
 }  // namespace
@@ -185,15 +190,20 @@ void add_bench(CLI::App& app) {
     auto choices = std::make_shared<BenchChoices>();
     CLI::App& command = *app.add_subcommand("bench", "Measure how fast a model runs on this machine");
     add_model_choices(command, choices->model);
-    command.add_option("--prompt", choices->prompt, "Tokens of the prompt (128)")->type_name("N")->check(whole_number(0, 1u << 20));
-    command.add_option("--decode", choices->decode, "Tokens generated one by one after it (64)")->type_name("N")->check(whole_number(0, 1u << 20));
+    command.add_option("--prompt", choices->prompt, "Tokens of the prompt (128)")
+        ->type_name("N")
+        ->check(whole_number(0, 1u << 20));
+    command.add_option("--decode", choices->decode, "Tokens generated one by one after it (64)")
+        ->type_name("N")
+        ->check(whole_number(0, 1u << 20));
     command.add_option("--repeat", choices->repeat, "Rounds; the medians are shown, and the least and the most (5)")
         ->type_name("N")
         ->check(whole_number(1, 1000));
     command.add_flag("--json", choices->json, "Print one JSON object");
-    command.footer("The read ceiling is a plain loop over 256 MiB with the same threads, in the same rounds: a model larger than\n"
-                   "the caches cannot decode faster than that allows.\n"
-                   "Example:\n  linnet bench model.linnet --threads 2");
+    command.footer(
+        "The read ceiling is a plain loop over 256 MiB with the same threads, in the same rounds: a model larger than\n"
+        "the caches cannot decode faster than that allows.\n"
+        "Example:\n  linnet bench model.linnet --threads 2");
     command.callback([choices] { bench(*choices); });
 }
 

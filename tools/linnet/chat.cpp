@@ -3,6 +3,7 @@
 
 #include "tools/linnet/command.h"
 #include "tools/linnet/conversation.h"
+#include "tools/linnet/interrupts.h"
 #include "tools/linnet/line_editor.h"
 #include "tools/linnet/sizes.h"
 #include "tools/linnet/terminal.h"
@@ -60,7 +61,9 @@ public:
         }
         switch (turn.answer.generated.finish) {
             case LINNET_FINISH_CANCELLED: note("Stopped."); break;
-            case LINNET_FINISH_CONTEXT: note("The context is full, and the answer ends here. --context asks for a larger one."); break;
+            case LINNET_FINISH_CONTEXT:
+                note("The context is full, and the answer ends here. --context asks for a larger one.");
+                break;
             case LINNET_FINISH_LENGTH: note("The answer has reached the number of tokens that -n allows."); break;
             default: break;
         }
@@ -82,12 +85,13 @@ public:
             note("The conversation is forgotten.");
         } else if (command == "/system") {
             conversation_.set_system(rest);
-            note(rest.empty() ? "The model is told nothing about how to behave." : "The model is told how to behave, from the next question on.");
+            note(rest.empty() ? "The model is told nothing about how to behave."
+                              : "The model is told how to behave, from the next question on.");
         } else if (command == "/stats") {
             if (!last_.empty()) note(last_);
             note(format_number(conversation_.turns()) + (conversation_.turns() == 1 ? " turn, " : " turns, ") +
-                 format_number(conversation_.tokens()) + " of " + format_number(model_.info().context) + " tokens of context · " +
-                 model_.info().kernels + " kernels, " + std::to_string(model_.threads()) +
+                 format_number(conversation_.tokens()) + " of " + format_number(model_.info().context) +
+                 " tokens of context · " + model_.info().kernels + " kernels, " + std::to_string(model_.threads()) +
                  (model_.threads() == 1 ? " thread" : " threads"));
         } else {
             note("There is no " + command + ". /help lists what there is.");
@@ -109,6 +113,8 @@ void talk(LoadedModel& model, Chat& chat) {
              format_number(model.info().context) + " tokens · " + format_bytes(model.plan().total_bytes) + " of memory");
         note("Ctrl-C stops an answer, Ctrl-D leaves, /help shows more.\n");
     }
+    // Over all of it, so that no moment is left in which Ctrl-C ends the program and not the answer.
+    StopOnInterrupt stop(model.posix());
     std::string line;
     for (;;) {
         const LineEditor::Result result = editor.read(line);
@@ -116,6 +122,8 @@ void talk(LoadedModel& model, Chat& chat) {
             if (editor.interactive()) print("\n");
             return;
         }
+        if (result == LineEditor::Result::interrupted && !editor.interactive()) throw Failure(exit_cancelled, "");
+        stop.reset();
         if (result == LineEditor::Result::interrupted || line.find_first_not_of(" \t") == std::string::npos) continue;
         try {
             if (line[0] == '/' && line.compare(0, 2, "//") != 0) {

@@ -37,8 +37,9 @@ std::vector<int32_t> Conversation::fit(size_t& forgotten) {
     if (choices_.max_tokens != 0) room = std::min(room, choices_.max_tokens);
     if (!history_.empty()) {
         const Message& question = messages_.back();
-        const std::vector<int32_t> more = chat_tokens(model_.model(), {{question.role, question.text.data(), question.text.size()}},
-                                                      LINNET_CHAT_CONTINUES | LINNET_CHAT_ANSWER);
+        const std::vector<int32_t> more =
+            chat_tokens(model_.model(), {{question.role, question.text.data(), question.text.size()}},
+                        LINNET_CHAT_CONTINUES | LINNET_CHAT_ANSWER);
         if (history_.size() + more.size() + room <= context) {
             std::vector<int32_t> tokens = history_;
             tokens.insert(tokens.end(), more.begin(), more.end());
@@ -48,7 +49,8 @@ std::vector<int32_t> Conversation::fit(size_t& forgotten) {
     std::vector<linnet_message> all = views();
     linnet_error error;
     require(linnet_chat_fit(model_.model(), all.data(), all.size(), room, &forgotten, &error), error);
-    all.erase(all.begin() + (system_.empty() ? 0 : 1), all.begin() + (system_.empty() ? 0 : 1) + static_cast<ptrdiff_t>(forgotten));
+    all.erase(all.begin() + (system_.empty() ? 0 : 1),
+              all.begin() + (system_.empty() ? 0 : 1) + static_cast<ptrdiff_t>(forgotten));
     return chat_tokens(model_.model(), all, LINNET_CHAT_ANSWER);
 }
 

@@ -77,7 +77,8 @@ std::string error_table(const ConvertReport& report) {
 void convert(const ConvertChoices& choices) {
     ConvertOptions options;
     options.weights = weight_format(choices.weights, "--weights");
-    options.output = options.weights == WeightFormat::int4 ? weight_format(choices.output_weights, "--output-weights") : options.weights;
+    options.output =
+        options.weights == WeightFormat::int4 ? weight_format(choices.output_weights, "--output-weights") : options.weights;
     if (choices.group != 32 && choices.group != 64 && choices.group != 128) {
         throw Failure(exit_usage, "--group: " + std::to_string(choices.group) + " is not one of 32, 64 and 128.");
     }
@@ -110,7 +111,9 @@ void convert(const ConvertChoices& choices) {
         print(report_json(report, model, seconds).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
         return;
     }
-    const std::string rate = seconds >= 0.05 ? ", " + format_bytes(static_cast<uint64_t>(static_cast<double>(report.file_bytes) / seconds)) + "/s" : "";
+    const std::string rate =
+        seconds >= 0.05 ? ", " + format_bytes(static_cast<uint64_t>(static_cast<double>(report.file_bytes) / seconds)) + "/s"
+                        : "";
     print(for_terminal("Wrote " + choices.out + ": " + format_parameters(report.parameters) + " parameters, " +
                        format_bytes(report.file_bytes) + " in " + format_seconds(seconds) + rate + ".\n"));
     if (report.exact_weights != 0) {
@@ -167,7 +170,8 @@ void synth(const SynthChoices& choices) {
     require(status, error);
     file.finish();
     if (choices.json) {
-        const nlohmann::ordered_json out = {{"shape", choices.shape}, {"seed", choices.seed}, {"file_bytes", file.written()}, {"seconds", seconds}};
+        const nlohmann::ordered_json out = {
+            {"shape", choices.shape}, {"seed", choices.seed}, {"file_bytes", file.written()}, {"seconds", seconds}};
         print(out.dump(2) + "\n");
         return;
     }
@@ -184,14 +188,21 @@ void add_convert(CLI::App& app) {
         ->type_name("")
         ->required();
     command.add_option("OUT", choices->out, "The .linnet file to write")->type_name("")->required();
-    command.add_option("--weights", choices->weights, "Numbers that the weights are stored in: int4, int8 or f32 (int4)")->type_name("FORMAT");
-    command.add_option("--group", choices->group, "Weights that share a scale: 32, 64 or 128 (32)")->type_name("N")->check(whole_number(1, 1024));
-    command.add_option("--output-weights", choices->output_weights, "The output matrix, where weights are int4: int8, int4 or f32 (int8)")
+    command.add_option("--weights", choices->weights, "Numbers that the weights are stored in: int4, int8 or f32 (int4)")
+        ->type_name("FORMAT");
+    command.add_option("--group", choices->group, "Weights that share a scale: 32, 64 or 128 (32)")
+        ->type_name("N")
+        ->check(whole_number(1, 1024));
+    command
+        .add_option("--output-weights", choices->output_weights,
+                    "The output matrix, where weights are int4: int8, int4 or f32 (int8)")
         ->type_name("FORMAT");
     command.add_flag("--window-includes-self", choices->window_includes_self,
                      "A sliding window of w is w keys, the token's own among them, and not w before it");
     command.add_flag("--rounding", choices->rounding, "Round plainly instead of searching scales, for comparison");
-    command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")->type_name("N")->check(whole_number(1, 256));
+    command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")
+        ->type_name("N")
+        ->check(whole_number(1, 256));
     command.add_flag("--progress", choices->progress, "Show progress even where stderr is no terminal");
     command.add_flag("--json", choices->json, "Print one JSON object");
     command.footer(
@@ -207,9 +218,15 @@ void add_synth(CLI::App& app) {
     CLI::App& command = *app.add_subcommand("synth", "Make a model of a known shape with random weights, to measure with");
     command.add_option("SHAPE", choices->shape, "The shape to make, see below")->type_name("")->required();
     command.add_option("OUT", choices->out, "The .linnet file to write")->type_name("")->required();
-    command.add_option("--seed", choices->seed, "The weights follow from it alone (0)")->type_name("S")->check(whole_number(0, UINT64_MAX));
-    command.add_option("--group", choices->group, "Weights that share a scale: 32, 64 or 128 (32)")->type_name("N")->check(whole_number(1, 1024));
-    command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")->type_name("N")->check(whole_number(1, 256));
+    command.add_option("--seed", choices->seed, "The weights follow from it alone (0)")
+        ->type_name("S")
+        ->check(whole_number(0, UINT64_MAX));
+    command.add_option("--group", choices->group, "Weights that share a scale: 32, 64 or 128 (32)")
+        ->type_name("N")
+        ->check(whole_number(1, 1024));
+    command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")
+        ->type_name("N")
+        ->check(whole_number(1, 256));
     command.add_flag("--progress", choices->progress, "Show progress even where stderr is no terminal");
     command.add_flag("--json", choices->json, "Print one JSON object");
     command.footer("Shapes: " + wrapped(synth_shapes()) + "\nExample:\n  linnet synth phi-3-mini phi-3-random.linnet --seed 1");

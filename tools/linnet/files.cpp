@@ -101,7 +101,7 @@ Status FileFolder::open(const std::string& name, Input*& input, Error& error) {
         return Status::ok;
     }
     const std::string path = path_ + "/" + name;
-    struct stat status {};
+    struct stat status{};
     if (stat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) return Status::ok;
     auto file = std::make_unique<File>();
     std::string problem;
@@ -111,16 +111,17 @@ Status FileFolder::open(const std::string& name, Input*& input, Error& error) {
 }
 
 SourcePath find_source(const std::string& path) {
-    struct stat status {};
-    if (stat(path.c_str(), &status) != 0) throw Failure(exit_bad_input, "Cannot open \"" + path + "\": " + strerror(errno) + ".");
+    struct stat status{};
+    if (stat(path.c_str(), &status) != 0)
+        throw Failure(exit_bad_input, "Cannot open \"" + path + "\": " + strerror(errno) + ".");
     if (S_ISDIR(status.st_mode)) return {path, ""};
     const size_t slash = path.rfind('/');
     return {folder_of(path), slash == std::string::npos ? path : path.substr(slash + 1)};
 }
 
 void refuse_same_file(const std::string& input, const std::string& output) {
-    struct stat one {};
-    struct stat other {};
+    struct stat one{};
+    struct stat other{};
     if (stat(input.c_str(), &one) != 0 || stat(output.c_str(), &other) != 0 || !S_ISREG(other.st_mode)) return;
     if (one.st_dev == other.st_dev && one.st_ino == other.st_ino) {
         throw Failure(exit_usage, "The output is the file that is read. Choose another name for it.");
@@ -133,7 +134,7 @@ OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
     const auto refuse = [&](const std::string& why) {
         throw Failure(exit_bad_input, "Cannot write \"" + path_ + "\": " + why + ".");
     };
-    struct stat status {};
+    struct stat status{};
     std::string target = path_;
     const bool there = stat(path_.c_str(), &status) == 0;
     if (there && S_ISDIR(status.st_mode)) refuse("it is a folder");
@@ -169,7 +170,7 @@ OutputFile::~OutputFile() {
 
 Status OutputFile::failed(int number, Error& error) {
     if (number == ENOSPC || number == EDQUOT || number == EFBIG) {
-        struct statvfs disk {};
+        struct statvfs disk{};
         const uint64_t room =
             fstatvfs(descriptor_, &disk) == 0 ? uint64_t{disk.f_bavail} * static_cast<uint64_t>(disk.f_frsize) : 0;
         error.fail(Status::io) << "The disk of \"" << folder_of(path_) << "\" is full or has a limit (" << strerror(number)
@@ -185,7 +186,7 @@ Status OutputFile::failed(int number, Error& error) {
 
 Status OutputFile::expect(uint64_t bytes, Error& error) {
     expected_ = bytes;
-    struct statvfs disk {};
+    struct statvfs disk{};
     if (partial_.empty() || fstatvfs(descriptor_, &disk) != 0) return Status::ok;
     const uint64_t room = uint64_t{disk.f_bavail} * static_cast<uint64_t>(disk.f_frsize) + written_;
     if (room >= bytes) return Status::ok;

@@ -19,8 +19,7 @@ CLI::Validator number(double least, double most) {
                 size_t used = 0;
                 const double value = std::stod(text, &used);
                 if (used == text.size() && value >= least && value <= most) return {};
-            } catch (const std::exception&) {
-            }
+            } catch (const std::exception&) {}
             return "\"" + text + "\" is not a number from " + format_fixed(least, 0) + " to " + format_fixed(most, 0);
         },
         "", "number");

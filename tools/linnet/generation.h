@@ -37,7 +37,8 @@ struct Answer {
 
 // Generates from the logits that the session has. `each` sees every token as it comes (token -1: text that was held back). Ctrl-C
 // stops it: the answer then is finished as cancelled. Throws a Failure when the core fails.
-Answer generate_answer(LoadedModel& model, const GenerationChoices& choices, const std::function<void(const AnswerToken&)>& each);
+Answer generate_answer(LoadedModel& model, const GenerationChoices& choices,
+                       const std::function<void(const AnswerToken&)>& each);
 
 double tokens_per_second(uint64_t tokens, uint64_t microseconds);
 

@@ -65,7 +65,9 @@ Contents read_contents(const linnet_platform& platform) {
         std::vector<uint64_t> block(header.tokenizer_bytes / 8 + 1);
         require(read_bytes(platform, header.tokenizer_offset, block.data(), header.tokenizer_bytes, error), error);
         Tokenizer tokenizer;
-        require(tokenizer.open(reinterpret_cast<const uint8_t*>(block.data()), static_cast<size_t>(header.tokenizer_bytes), error), error);
+        require(
+            tokenizer.open(reinterpret_cast<const uint8_t*>(block.data()), static_cast<size_t>(header.tokenizer_bytes), error),
+            error);
         contents.tokenizer_pieces = tokenizer.vocabulary();
     }
     return contents;
@@ -113,19 +115,21 @@ Rows model_rows(const Contents& contents) {
     std::string rope = "theta " + format_fixed(config.rope_theta, 0) + ", " + std::to_string(config.rotary_dims) + " of " +
                        std::to_string(config.head_dim) + " dimensions";
     if ((config.flags & long_rope) != 0) rope += ", attention factor " + format_fixed(config.rope_attention_factor, 6);
-    return {{"architecture", architecture_name(config.architecture)},
-            {"parameters", format_parameters(contents.layout.parameters)},
-            {"layers", std::to_string(config.layers)},
-            {"hidden", format_number(config.hidden) + ", feed-forward " + format_number(config.feed_forward)},
-            {"heads", std::to_string(config.heads) + " of " + std::to_string(config.head_dim) + " dimensions, " +
-                          std::to_string(config.kv_heads) + " for keys and values"},
-            {"vocabulary", format_number(config.vocabulary) + ((config.flags & tied_embeddings) != 0 ? ", tied embeddings" : "")},
-            {"context", context},
-            {"sliding window", config.window_keys == 0 ? "none" : format_number(config.window_keys) + " keys"},
-            {"RoPE", rope},
-            {"tokenizer", header.tokenizer_bytes == 0 ? "none that Linnet can use" : format_number(contents.tokenizer_pieces) + " pieces"},
-            {"chat template", chat_template_name(static_cast<ChatTemplate>(config.chat_template))},
-            {"special tokens", special_tokens(config)}};
+    return {
+        {"architecture", architecture_name(config.architecture)},
+        {"parameters", format_parameters(contents.layout.parameters)},
+        {"layers", std::to_string(config.layers)},
+        {"hidden", format_number(config.hidden) + ", feed-forward " + format_number(config.feed_forward)},
+        {"heads", std::to_string(config.heads) + " of " + std::to_string(config.head_dim) + " dimensions, " +
+                      std::to_string(config.kv_heads) + " for keys and values"},
+        {"vocabulary", format_number(config.vocabulary) + ((config.flags & tied_embeddings) != 0 ? ", tied embeddings" : "")},
+        {"context", context},
+        {"sliding window", config.window_keys == 0 ? "none" : format_number(config.window_keys) + " keys"},
+        {"RoPE", rope},
+        {"tokenizer",
+         header.tokenizer_bytes == 0 ? "none that Linnet can use" : format_number(contents.tokenizer_pieces) + " pieces"},
+        {"chat template", chat_template_name(static_cast<ChatTemplate>(config.chat_template))},
+        {"special tokens", special_tokens(config)}};
 }
 
 struct Kind {
@@ -226,7 +230,8 @@ void inspect(const InspectChoices& choices) {
         print(aligned(model_rows(contents)) + "\n");
         Rows rows;
         for (const auto& [name, kind] : kinds(contents)) {
-            rows.emplace_back(name, format_bytes(kind.bytes) + " in " + format_number(kind.tensors) + (kind.tensors == 1 ? " tensor" : " tensors"));
+            rows.emplace_back(name, format_bytes(kind.bytes) + " in " + format_number(kind.tensors) +
+                                        (kind.tensors == 1 ? " tensor" : " tensors"));
         }
         if (header.tokenizer_bytes != 0) rows.emplace_back("tokenizer", format_bytes(header.tokenizer_bytes));
         rows.emplace_back("file", format_bytes(header.file_bytes) + " (" + format_number(header.file_bytes) + " bytes)");
@@ -240,7 +245,8 @@ void inspect(const InspectChoices& choices) {
     const bool sound = verification.damaged.empty() && !verification.table_damaged;
     if (choices.json) {
         print(json_of(contents, choices.no_verify ? nullptr : &verification, choices.tensors)
-                  .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+                  .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+              "\n");
     } else if (!choices.no_verify && sound) {
         print(aligned({{"checksums", "all " + format_number(verification.chunks + 2) + " are right"}}));
     }

@@ -12,13 +12,14 @@ namespace {
 
 // What the handler looks at. A handler has no argument of ours, so this is the one place with state of the whole process.
 std::atomic<PosixPlatform*> working{nullptr};
-std::atomic<bool> stop_asked{false};
+std::atomic<int> stops_asked{0};
 std::atomic<bool> unfinished{false};
 char unfinished_path[4096];
 
 void on_signal(int number) {
     PosixPlatform* platform = working.load();
-    if (number == SIGINT && platform != nullptr && !stop_asked.exchange(true)) {
+    constexpr int patience = 3;
+    if (number == SIGINT && platform != nullptr && stops_asked.fetch_add(1) + 1 < patience) {
         platform->interrupt(true);
         return;
     }
@@ -32,10 +33,10 @@ void on_signal(int number) {
 }
 
 void handle(int number, void (*handler)(int)) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = handler;
     sigemptyset(&action.sa_mask);
-    struct sigaction before {};
+    struct sigaction before{};
     sigaction(number, nullptr, &before);
     // What a parent had ignored (nohup) stays ignored.
     if (before.sa_handler == SIG_IGN && handler != SIG_IGN) return;
@@ -57,17 +58,23 @@ void set_unfinished_file(const std::string& path) {
     unfinished.store(true);
 }
 
-StopOnInterrupt::StopOnInterrupt(PosixPlatform& platform) {
-    platform.interrupt(false);
-    stop_asked.store(false);
+StopOnInterrupt::StopOnInterrupt(PosixPlatform& platform) : platform_(platform), outermost_(working.load() == nullptr) {
+    if (!outermost_) return;
+    reset();
     working.store(&platform);
 }
 
 StopOnInterrupt::~StopOnInterrupt() {
-    PosixPlatform* platform = working.exchange(nullptr);
-    if (platform != nullptr) platform->interrupt(false);
+    if (!outermost_) return;
+    working.store(nullptr);
+    platform_.interrupt(false);
 }
 
-bool StopOnInterrupt::asked() const { return stop_asked.load(); }
+bool StopOnInterrupt::asked() const { return stops_asked.load() != 0; }
+
+void StopOnInterrupt::reset() {
+    stops_asked.store(0);
+    platform_.interrupt(false);
+}
 
 }  // namespace linnet

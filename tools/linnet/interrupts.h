@@ -14,7 +14,8 @@ void install_interrupts();
 // The file that is removed when a signal ends the program. Empty: none.
 void set_unfinished_file(const std::string& path);
 
-// While one of these lives, the first Ctrl-C asks this platform's work to stop; a second one ends the program.
+// While one of these lives, Ctrl-C asks this platform's work to stop instead of ending the program; the third time it ends it all
+// the same. They nest: within a longer one a shorter one changes nothing.
 class StopOnInterrupt {
 public:
     explicit StopOnInterrupt(PosixPlatform& platform);
@@ -22,6 +23,12 @@ public:
     StopOnInterrupt(const StopOnInterrupt&) = delete;
     StopOnInterrupt& operator=(const StopOnInterrupt&) = delete;
     bool asked() const;
+    // What was asked is done: the platform works again.
+    void reset();
+
+private:
+    PosixPlatform& platform_;
+    bool outermost_;
 };
 
 }  // namespace linnet

@@ -46,7 +46,7 @@ struct LineEditor::Editor {
         el_set(edit, EL_HIST, ::history, history);
         // While a line is edited Ctrl-C is a key, which gives up the line; at other times it is the terminal's signal.
         el_set(edit, EL_ADDFN, "linnet-give-up", "give up the line", give_up);
-        el_set(edit, EL_SETTY, "-d", "intr=", nullptr);
+        el_set(edit, EL_SETTY, "-d", "-isig", nullptr);
         el_set(edit, EL_BIND, "^C", "linnet-give-up", nullptr);
         el_set(edit, EL_BIND, "^R", "em-inc-search-prev", nullptr);
         return true;
@@ -70,19 +70,18 @@ LineEditor::Result LineEditor::read(std::string& line) {
     if (editor_ == nullptr) {
         char* text = nullptr;
         size_t room = 0;
-        ssize_t count;
-        do {
-            clearerr(stdin);
-            count = getline(&text, &room, stdin);
-        } while (count < 0 && errno == EINTR && !feof(stdin));
+        errno = 0;
+        const ssize_t count = getline(&text, &room, stdin);
         if (count >= 0) line.assign(text, static_cast<size_t>(count));
         free(text);
-        if (count < 0) return Result::end;
+        if (count < 0) return !feof(stdin) && errno == EINTR ? Result::interrupted : Result::end;
     } else {
         editor_->interrupted = false;
         int count = 0;
+        errno = 0;
         const char* text = el_gets(editor_->edit, &count);
-        if (editor_->interrupted) {
+        // The signal itself comes in the moment before the terminal is the editor's.
+        if (editor_->interrupted || (text == nullptr && errno == EINTR)) {
             print("^C\n");
             flush_output();
             return Result::interrupted;

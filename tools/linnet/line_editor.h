@@ -15,7 +15,7 @@ public:
 
     bool interactive() const { return editor_ != nullptr; }
     enum class Result { line, interrupted, end };
-    // One line without its end. Interrupted: Ctrl-C was pressed, and the line is given up.
+    // One line without its end. Interrupted: Ctrl-C was pressed while there was no line yet, or the line is given up.
     Result read(std::string& line);
 
 private:

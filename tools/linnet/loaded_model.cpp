@@ -175,7 +175,7 @@ std::vector<int32_t> chat_tokens(linnet_model* model, const std::vector<linnet_m
 }
 
 uint64_t peak_memory() {
-    struct rusage usage {};
+    struct rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }

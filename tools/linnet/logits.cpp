@@ -98,14 +98,17 @@ void add_logits(CLI::App& app) {
     CLI::App& command = *app.add_subcommand("logits", "Write the logits of given tokens, or their hash");
     add_model_choices(command, choices->model);
     command.add_option("--tokens", choices->tokens, "Token ids: 1,2,3, or @FILE with ids in it")->type_name("IDS")->required();
-    command.add_option("--out", choices->out, "Where the logits go: float32, little-endian, a row of the vocabulary's size a token")
+    command
+        .add_option("--out", choices->out,
+                    "Where the logits go: float32, little-endian, a row of the vocabulary's size a token")
         ->type_name("FILE");
     command.add_flag("--hash", choices->hash, "Print the SHA-256 of those bytes");
     command.add_flag("--last", choices->last, "Only the row of the last token");
     command.add_flag("--json", choices->json, "Print one JSON object: hash, rows, columns");
-    command.footer("The bytes are the same for every kernel family, thread count, batch size and memory plan.\n"
-                   "The tokens are evaluated as they are: nothing is put before them.\n"
-                   "Example:\n  linnet logits model.linnet --tokens 1,15043,3186 --out logits.f32 --hash");
+    command.footer(
+        "The bytes are the same for every kernel family, thread count, batch size and memory plan.\n"
+        "The tokens are evaluated as they are: nothing is put before them.\n"
+        "Example:\n  linnet logits model.linnet --tokens 1,15043,3186 --out logits.f32 --hash");
     command.callback([choices] { logits(*choices); });
 }
 

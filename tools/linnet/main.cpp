@@ -42,8 +42,9 @@ void describe(CLI::App& app) {
     app.get_formatter()->label("Positionals", "Arguments");
     app.set_version_flag("--version", std::string("linnet ") + LINNET_VERSION, "Print the version and exit");
     app.set_help_flag("-h,--help", "Print this help and exit");
-    app.footer("'linnet COMMAND --help' explains one command.\n"
-               "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 does not fit, 130 stopped by Ctrl-C.");
+    app.footer(
+        "'linnet COMMAND --help' explains one command.\n"
+        "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 does not fit, 130 stopped by Ctrl-C.");
     add_chat(app);
     add_run(app);
     add_convert(app);

@@ -24,7 +24,7 @@ void plan(const PlanChoices& choices) {
         uint64_t bytes;
     };
     const Purpose purposes[] = {
-        {"weights", "weights, resident", plan.weights_bytes}, {"kv_cache", "KV cache", plan.kv_bytes},
+        {"weights", "weights, resident", plan.weights_bytes},  {"kv_cache", "KV cache", plan.kv_bytes},
         {"activations", "activations", plan.activation_bytes}, {"tokenizer", "tokenizer", plan.tokenizer_bytes},
         {"sessions", "session", plan.session_bytes},           {"other", "the rest", plan.other_bytes},
     };
@@ -57,11 +57,12 @@ void plan(const PlanChoices& choices) {
     line("in all", plan.total_bytes);
     if (model.options().memory != 0) line("ceiling", model.options().memory);
     print(table + "\n");
-    print(aligned({{"context", format_number(plan.context) + " tokens"},
-                   {"batch", format_number(plan.batch) + " tokens of the prompt together"},
-                   {"threads", std::to_string(model.threads())},
-                   {"layers", std::to_string(plan.layers_resident) + " resident, " + std::to_string(plan.layers_streamed) + " streamed"},
-                   {"read for a token", format_bytes(plan.weight_bytes_per_token) + " of weights"}}));
+    print(aligned(
+        {{"context", format_number(plan.context) + " tokens"},
+         {"batch", format_number(plan.batch) + " tokens of the prompt together"},
+         {"threads", std::to_string(model.threads())},
+         {"layers", std::to_string(plan.layers_resident) + " resident, " + std::to_string(plan.layers_streamed) + " streamed"},
+         {"read for a token", format_bytes(plan.weight_bytes_per_token) + " of weights"}}));
 }
 
 }  // namespace
@@ -71,8 +72,9 @@ void add_plan(CLI::App& app) {
     CLI::App& command = *app.add_subcommand("plan", "Show how much memory a model needs, and for what");
     add_model_choices(command, choices->model);
     command.add_flag("--json", choices->json, "Print one JSON object");
-    command.footer("Nothing is loaded. Exit code 4 and the smallest ceiling that would do when it does not fit.\n"
-                   "Example:\n  linnet plan model.linnet --memory 2GB --context 4096");
+    command.footer(
+        "Nothing is loaded. Exit code 4 and the smallest ceiling that would do when it does not fit.\n"
+        "Example:\n  linnet plan model.linnet --memory 2GB --context 4096");
     command.callback([choices] { plan(*choices); });
 }
 

@@ -24,7 +24,9 @@ struct RunChoices {
 };
 
 // A token's text on one line, in quotes.
-std::string quoted(const std::string& text) { return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
+std::string quoted(const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 void run(const RunChoices& choices) {
     if (!choices.system.empty() && !choices.chat) throw Failure(exit_usage, "--system needs --chat.");
@@ -54,21 +56,23 @@ void run(const RunChoices& choices) {
             print_untrusted(piece.text);
             flush_output();
         } else if (!choices.json && piece.token >= 0) {
-            print(std::to_string(piece.token) + "\t" + format_fixed(piece.logit, 6) + "\t" + quoted(for_terminal(piece.text)) + "\n");
+            print(std::to_string(piece.token) + "\t" + format_fixed(piece.logit, 6) + "\t" + quoted(for_terminal(piece.text)) +
+                  "\n");
             flush_output();
         }
     });
     if (choices.json) {
-        nlohmann::ordered_json out = {{"text", answer.text},
-                                      {"finish", answer.finish_name()},
-                                      {"prompt_tokens", tokens.size()},
-                                      {"answer_tokens", answer.generated.tokens},
-                                      {"prefill_tokens_per_second", tokens_per_second(tokens.size(), prompt_microseconds)},
-                                      {"decode_tokens_per_second", tokens_per_second(answer.generated.tokens, answer.microseconds)},
-                                      {"arena_bytes", model.plan().total_bytes},
-                                      {"peak_bytes", peak_memory()},
-                                      {"kernels", model.info().kernels},
-                                      {"threads", model.threads()}};
+        nlohmann::ordered_json out = {
+            {"text", answer.text},
+            {"finish", answer.finish_name()},
+            {"prompt_tokens", tokens.size()},
+            {"answer_tokens", answer.generated.tokens},
+            {"prefill_tokens_per_second", tokens_per_second(tokens.size(), prompt_microseconds)},
+            {"decode_tokens_per_second", tokens_per_second(answer.generated.tokens, answer.microseconds)},
+            {"arena_bytes", model.plan().total_bytes},
+            {"peak_bytes", peak_memory()},
+            {"kernels", model.info().kernels},
+            {"threads", model.threads()}};
         out["tokens"] = nlohmann::ordered_json::array();
         for (const AnswerToken& piece : answer.tokens) {
             out["tokens"].push_back({{"id", piece.token}, {"logit", piece.logit}, {"text", piece.text}});

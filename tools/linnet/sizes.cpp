@@ -12,7 +12,8 @@ namespace linnet {
 
 uint64_t parse_size(const std::string& text, const std::string& option) {
     const auto refuse = [&]() -> uint64_t {
-        throw Failure(exit_usage, option + ": \"" + text + "\" is not a size. Write it like 2GB, 1.5GiB, 500MB or 4096 (bytes).");
+        throw Failure(exit_usage,
+                      option + ": \"" + text + "\" is not a size. Write it like 2GB, 1.5GiB, 500MB or 4096 (bytes).");
     };
     double value = 0;
     const char* end = text.data() + text.size();
@@ -26,11 +27,11 @@ uint64_t parse_size(const std::string& text, const std::string& option) {
         const char* name;
         double factor;
     } units[] = {
-        {"", 1},          {"b", 1},          {"bytes", 1},
-        {"k", 1e3},       {"kb", 1e3},       {"kib", 1024.0},
-        {"m", 1e6},       {"mb", 1e6},       {"mib", 1024.0 * 1024},
-        {"g", 1e9},       {"gb", 1e9},       {"gib", 1024.0 * 1024 * 1024},
-        {"t", 1e12},      {"tb", 1e12},      {"tib", 1024.0 * 1024 * 1024 * 1024},
+        {"", 1},     {"b", 1},     {"bytes", 1},
+        {"k", 1e3},  {"kb", 1e3},  {"kib", 1024.0},
+        {"m", 1e6},  {"mb", 1e6},  {"mib", 1024.0 * 1024},
+        {"g", 1e9},  {"gb", 1e9},  {"gib", 1024.0 * 1024 * 1024},
+        {"t", 1e12}, {"tb", 1e12}, {"tib", 1024.0 * 1024 * 1024 * 1024},
     };
     for (const auto& known : units) {
         if (unit != known.name) continue;
@@ -109,7 +110,8 @@ std::vector<int32_t> parse_token_list(const std::string& text, const std::string
         } else {
             int32_t token = 0;
             const auto [rest, problem] = std::from_chars(at, end, token);
-            if (problem != std::errc() || token < 0 || (rest != end && *rest != ',' && !std::isspace(static_cast<unsigned char>(*rest)))) {
+            if (problem != std::errc() || token < 0 ||
+                (rest != end && *rest != ',' && !std::isspace(static_cast<unsigned char>(*rest)))) {
                 throw Failure(exit_usage, option + ": \"" + std::string(at, std::min<size_t>(end - at, 24)) +
                                               "\" is not a token id. Write them like 1,2,3 or name a file: @FILE.");
             }

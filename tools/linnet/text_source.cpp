@@ -70,7 +70,8 @@ std::vector<uint8_t> block_of_source(const std::string& path) {
         SourceModel model;
         require(open_source(folder, source.main, {}, model, error), error);
         if (model.tokenizer_block.empty()) {
-            throw Failure(exit_bad_input, model.notes.empty() ? "This model has no tokenizer that Linnet can use." : model.notes[0]);
+            throw Failure(exit_bad_input,
+                          model.notes.empty() ? "This model has no tokenizer that Linnet can use." : model.notes[0]);
         }
         return std::move(model.tokenizer_block);
     }

@@ -57,8 +57,7 @@ void detokenize_ids(const TextChoices& choices) {
 CLI::App& add_command(CLI::App& app, const std::shared_ptr<TextChoices>& choices, const char* name, const char* what) {
     CLI::App& command = *app.add_subcommand(name, what);
     command
-        .add_option("FILE", choices->file,
-                    "A .linnet file, tokenizer.model, tokenizer.json, a GGUF file or a model's folder")
+        .add_option("FILE", choices->file, "A .linnet file, tokenizer.model, tokenizer.json, a GGUF file or a model's folder")
         ->type_name("")
         ->required();
     command.add_flag("--json", choices->json, "Print one JSON object");
@@ -72,8 +71,9 @@ void add_tokenize(CLI::App& app) {
     CLI::App& command = add_command(app, choices, "tokenize", "Turn standard input into token ids");
     command.add_flag("--special", choices->special, "Special tokens such as <|user|> in the text become what they name");
     command.add_flag("--bos", choices->bos, "Begin with the token that begins a text");
-    command.footer("Every byte of standard input counts, a line break at its end too.\n"
-                   "Example:\n  printf 'Hello world' | linnet tokenize model.linnet");
+    command.footer(
+        "Every byte of standard input counts, a line break at its end too.\n"
+        "Example:\n  printf 'Hello world' | linnet tokenize model.linnet");
     command.callback([choices] { tokenize_text(*choices); });
 }
 
