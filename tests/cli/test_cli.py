@@ -20,12 +20,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
 LINNET = os.path.abspath(sys.argv[1])
 SLOW = float(os.environ.get("LINNET_TEST_PATIENCE", "1"))  # under sanitizers everything takes longer
 HEADER_BYTES = 512
+EOS_COUNT_AT = 112 + 84  # ModelConfig::eos_count in the header, core/model/format.h
 ENVIRONMENT = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm", "COLUMNS": "80"}
 ENVIRONMENT.pop("LINNET_KERNELS", None)
 
@@ -38,6 +40,26 @@ def run(*arguments, text=None, **options):
     assert done.returncode >= 0, f"{arguments}: signal {-done.returncode}\n{done.stderr.decode(errors='replace')}"
     assert b"Sanitizer" not in done.stderr and b"runtime error" not in done.stderr, done.stderr.decode(errors="replace")
     return done.returncode, done.stdout, done.stderr
+
+
+def crc32c(these):
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    crc = 0xFFFFFFFF
+    for byte in these:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+assert crc32c(b"123456789") == 0xE3069283
+
+
+def sign(data):
+    """Makes the checksum of a changed header right again."""
+    struct.pack_into("<I", data, HEADER_BYTES - 4, crc32c(data[:HEADER_BYTES - 4]))
 
 
 class Case(unittest.TestCase):
@@ -303,26 +325,13 @@ class Damage(Case):
         with open(self.model, "rb") as file:
             data = file.read()
         generator = random.Random(1)
-        table = []
-        for byte in range(256):
-            for _ in range(8):
-                byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-            table.append(byte)
-
-        def crc32c(these):
-            crc = 0xFFFFFFFF
-            for byte in these:
-                crc = crc >> 8 ^ table[(crc ^ byte) & 255]
-            return crc ^ 0xFFFFFFFF
-
-        assert crc32c(b"123456789") == 0xE3069283
         words = [at for at in range(0, HEADER_BYTES - 4, 4) if at < 240 or generator.random() < 0.1]
         for at in words:
             was = struct.unpack_from("<I", data, at)[0]
             for value in {0, 1, 0xFFFFFFFF, 0x7FFFFFFF, was + 1 & 0xFFFFFFFF, was ^ 1 << generator.randrange(32)} - {was}:
                 changed = bytearray(data)
                 struct.pack_into("<I", changed, at, value)
-                struct.pack_into("<I", changed, HEADER_BYTES - 4, crc32c(changed[:HEADER_BYTES - 4]))
+                sign(changed)
                 damaged = self.path("header.linnet")
                 with open(damaged, "wb") as file:
                     file.write(changed)
@@ -496,7 +505,19 @@ class Text(Case):
 
 
 class Terminal(Case):
-    """A conversation through a pseudo-terminal, as a person has it. The model has random weights and never ends an answer soon."""
+    """A conversation through a pseudo-terminal, as a person has it. The model has random weights, and no token that ends an answer."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with open(cls.model, "rb") as file:
+            data = bytearray(file.read())
+        struct.pack_into("<I", data, EOS_COUNT_AT, 0)
+        sign(data)
+        with open(cls.model, "wb") as file:
+            file.write(data)
+        _, out, error = run("inspect", cls.model, "--json")
+        assert json.loads(out)["config"]["eos_tokens"] == [], error
 
     def start(self, *arguments):
         pid, terminal = pty.fork()
@@ -518,6 +539,10 @@ class Terminal(Case):
                 self.assertTrue(data or re.search(pattern, self.seen), f"the end came before {pattern!r}: {self.seen!r}")
                 self.seen += data
         seen, self.seen = self.seen, b""
+        # The prompt is there a moment before the terminal is the line editor's.
+        while pattern.endswith(self.PROMPT) and termios.tcgetattr(self.terminal)[3] & termios.ISIG:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.001)
         return seen
 
     def send(self, text):
@@ -541,7 +566,7 @@ class Terminal(Case):
         self.start("-n", "1900", "--temperature", "1", "--kernels", "scalar", "--threads", "1", "--kv", "f32")
         self.read_until(self.PROMPT)
         self.send("Tell me a story.\r")
-        self.read_until(rb"\n.*\w")
+        self.read_until(rb"(?s)(story|then)[.?]\r\n.*\w")
         self.send("\x03")
         stopped = self.read_until(self.PROMPT)
         self.assertIn(b"Stopped", stopped)
@@ -550,7 +575,7 @@ class Terminal(Case):
         self.send("a line given up\x03")
         self.read_until(rb"\^C[^>]*" + self.PROMPT)
         self.send("And then?\r")
-        self.read_until(rb"\n.*\w")
+        self.read_until(rb"(?s)(story|then)[.?]\r\n.*\w")
         self.send("\x03")
         self.read_until(rb"Stopped[^>]*" + self.PROMPT)
         self.send("/stats\r")
