@@ -284,11 +284,13 @@ class Models(Case):
         """A reader that has gone away ends the program quietly; a full disk under stdout is an error."""
         reading, writing = os.pipe()
         os.close(reading)
-        done = subprocess.run([LINNET, "inspect", self.model], stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+        done = subprocess.run([LINNET, "inspect", self.model], stdout=writing, stderr=subprocess.PIPE, env=ENVIRONMENT,
+                              check=False)
         os.close(writing)
         self.assertEqual((done.returncode, done.stderr), (141, b""))
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([LINNET, "inspect", self.model], stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+            done = subprocess.run([LINNET, "inspect", self.model], stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT,
+                                  check=False)
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"Writing the output failed", done.stderr)
 
@@ -432,7 +434,8 @@ class Files(Case):
 
 class Text(Case):
     def test_tokenize(self):
-        for text in ["", "Once upon a time", "  two  spaces\n\tand a tab\n", "日本語 🙂 é", "</s><s>", "a" * 50000, "<|user|> hi"]:
+        for text in ["", "Once upon a time", "  two  spaces\n\tand a tab\n", "日本語 🙂 é", "</s><s>", "a" * 50000,
+                     "<|user|> hi"]:
             ids = self.good("tokenize", self.model, text=text.encode()).decode()
             self.assertRegex(ids, r"\A(\d+( \d+)*)?\n\Z")
             self.assertEqual(self.json("tokenize", self.model, text=text.encode())["tokens"], [int(i) for i in ids.split()])
@@ -505,7 +508,7 @@ class Text(Case):
 
 
 class Terminal(Case):
-    """A conversation through a pseudo-terminal, as a person has it. The model has random weights, and no token that ends an answer."""
+    """A conversation through a pseudo-terminal, as a person has it. The model has random weights and no end token."""
 
     @classmethod
     def setUpClass(cls):
