@@ -34,7 +34,8 @@ bool ends_with(const std::string& text, std::string_view end) {
     return text.size() >= end.size() && std::string_view(text).substr(text.size() - end.size()) == end;
 }
 
-// "model-00002-of-00003.gguf": the name of part `part` (from 0), of as many as `count`; empty when the name is not of that form.
+// "model-00002-of-00003.gguf": the name of part `part` (from 0), of as many as `count`; empty when the name is not of that
+// form.
 std::string part_name(const std::string& name, uint64_t part, uint64_t count) {
     constexpr size_t tail = std::string_view("-00001-of-00003.gguf").size();
     if (name.size() < tail) return {};

@@ -372,7 +372,7 @@ Status GgufHeader::place_tensors(uint64_t header_end, Error& error) {
     return Status::ok;
 }
 
-// ---- values by key -----------------------------------------------------------------------------------------------------------
+// ---- values by key -----------------------------------------------------------------------------------------------
 
 Status GgufHeader::require(const std::string& key, Error& error) const {
     if (has(key)) return Status::ok;

@@ -1,5 +1,5 @@
-// The header of a GGUF file (version 2 or 3): its keys and its tensor table, checked against the file's length. What a model makes
-// of them is gguf.cpp's.
+// The header of a GGUF file (version 2 or 3): its keys and its tensor table, checked against the file's length. What a model
+// makes of them is gguf.cpp's.
 #pragma once
 
 #include <map>
@@ -32,7 +32,8 @@ public:
 
     const std::vector<SourceMatrix>& tensors() const { return tensors_; }
     bool has(const std::string& key) const { return values_.count(key) != 0; }
-    // Each leaves `to` as it is when the key is not there, and refuses a value of another type or out of [low, high], naming the key.
+    // Each leaves `to` as it is when the key is not there, and refuses a value of another type or out of [low, high], naming
+    // the key.
     Status integer(const std::string& key, uint64_t low, uint64_t high, uint64_t& to, Error& error) const;
     Status token(const std::string& key, int32_t& to, Error& error) const;  // an id, or -1 for one that is no id
     Status number(const std::string& key, double low, double high, double& to, Error& error) const;

@@ -1,7 +1,7 @@
 // llama2.c's first .bin format: seven int32, then float32 weights in a fixed order, each kind of tensor for all layers in turn.
 //
-// vocab_size below 0 says that an output matrix of its own follows the weights. What stands between the norm and it are two RoPE
-// tables (seq_len x head size / 2 each), which are computed anew and skipped.
+// vocab_size below 0 says that an output matrix of its own follows the weights. What stands between the norm and it are two
+// RoPE tables (seq_len x head size / 2 each), which are computed anew and skipped.
 #include <algorithm>
 
 #include "core/model/reader.h"

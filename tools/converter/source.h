@@ -46,7 +46,8 @@ struct SourceMatrix {
     SourceType type = SourceType::f32;
     uint32_t rows = 0, columns = 0;
     // Rows come in RoPE's interleaved order (GGUF's llama, llama2.c) and are to be read in half-split order: within each head
-    // of head_rows rows, the first `rotary` rows: output row i < rotary/2 is row 2i, and rotary/2 + i is row 2i + 1. 0: as they are.
+    // of head_rows rows, the first `rotary` rows: output row i < rotary/2 is row 2i, and rotary/2 + i is row 2i + 1. 0: as they
+    // are.
     uint32_t head_rows = 0, rotary = 0;
 
     uint64_t row_bytes() const { return uint64_t{columns} / source_block_values(type) * source_block_bytes(type); }
@@ -81,8 +82,8 @@ struct SourceOptions {
     bool window_includes_self = false;  // true: w keys; false: w + 1
 };
 
-// Looks at what is there and opens it: a GGUF file (with its other parts, when it is split), a llama2.c .bin (with tokenizer.bin or
-// tokenizer.model beside it), or a folder with config.json. `main` names the file; empty: a folder.
+// Looks at what is there and opens it: a GGUF file (with its other parts, when it is split), a llama2.c .bin (with
+// tokenizer.bin or tokenizer.model beside it), or a folder with config.json. `main` names the file; empty: a folder.
 Status open_source(InputFolder& folder, const std::string& main, const SourceOptions& options, SourceModel& model,
                    Error& error);
 

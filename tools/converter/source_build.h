@@ -53,12 +53,12 @@ struct TensorNames {
     }
 };
 
-// Fills model.tensors from `set`, for model.config, whose sizes were checked. With the flag tied_embeddings the output matrix is the
-// embedding.
+// Fills model.tensors from `set`, for model.config, whose sizes were checked. With the flag tied_embeddings the output matrix
+// is the embedding.
 Status assemble_tensors(const TensorNames& names, TensorSet& set, SourceModel& model, Error& error);
 
-// Makes the tokenizer block, and sets what the configuration has of it: bos, ends of a reply (`more_ends` first), chat template,
-// usable vocabulary. Pieces that the model has no rows for are left out, with a note.
+// Makes the tokenizer block, and sets what the configuration has of it: bos, ends of a reply (`more_ends` first), chat
+// template, usable vocabulary. Pieces that the model has no rows for are left out, with a note.
 Status attach_vocabulary(Vocabulary&& vocabulary, const std::vector<int32_t>& more_ends, SourceModel& model, Error& error);
 // The same for a model without a tokenizer that Linnet can use: only ids.
 void attach_no_vocabulary(int32_t bos, const std::vector<int32_t>& ends, SourceModel& model);
