@@ -78,8 +78,8 @@ linnet_status linnet_make_plan(const linnet_platform* platform, const linnet_opt
     });
 }
 
-linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* memory,
-                          size_t arena_bytes, linnet_model** model, linnet_error* error) {
+linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* memory, size_t arena_bytes,
+                          linnet_model** model, linnet_error* error) {
     *model = nullptr;
     return guarded(error, [&](Error& inner) -> Status {
         FileHeader header;
@@ -156,8 +156,8 @@ const int32_t* linnet_tokens(const linnet_session* session) { return session->to
 linnet_status linnet_rewind(linnet_session* session, uint32_t length, linnet_error* error) {
     return guarded(error, [&](Error& inner) -> Status {
         if (length > session->length) {
-            return inner.fail(Status::bad_argument) << "Cannot rewind to " << length << " tokens: there are " << session->length
-                                                    << '.';
+            return inner.fail(Status::bad_argument)
+                   << "Cannot rewind to " << length << " tokens: there are " << session->length << '.';
         }
         linnet::rewind(*session, length);
         return Status::ok;
@@ -168,8 +168,8 @@ linnet_status linnet_evaluate(linnet_session* session, const int32_t* tokens, si
     return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, nullptr, nullptr, inner); });
 }
 
-linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count,
-                                  linnet_logits_callback each, void* context, linnet_error* error) {
+linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count, linnet_logits_callback each,
+                                  void* context, linnet_error* error) {
     return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, each, context, inner); });
 }
 
@@ -201,9 +201,7 @@ linnet_status linnet_sample(linnet_session* session, const linnet_sampling* samp
     return guarded(error, [&](Error& inner) { return linnet::choose_next(*session, *sampling, *token, inner); });
 }
 
-int32_t linnet_is_end(const linnet_model* model, int32_t token) {
-    return linnet::is_end(model->header.config, token) ? 1 : 0;
-}
+int32_t linnet_is_end(const linnet_model* model, int32_t token) { return linnet::is_end(model->header.config, token) ? 1 : 0; }
 
 linnet_generation linnet_default_generation(void) {
     linnet_generation generation{};

@@ -77,15 +77,15 @@ linnet_options linnet_default_options(void);
 
 /* Bytes by purpose. total_bytes is what the arena must have: the core uses nothing else. */
 typedef struct linnet_plan {
-    uint64_t weights_bytes;     /* weights held in the arena; 0 where the platform maps them */
-    uint64_t mapped_bytes;      /* weights used in place through platform.map */
-    uint64_t kv_bytes;          /* KV caches of all sessions */
-    uint64_t activation_bytes;  /* working memory of a pass of `batch` tokens */
+    uint64_t weights_bytes;    /* weights held in the arena; 0 where the platform maps them */
+    uint64_t mapped_bytes;     /* weights used in place through platform.map */
+    uint64_t kv_bytes;         /* KV caches of all sessions */
+    uint64_t activation_bytes; /* working memory of a pass of `batch` tokens */
     uint64_t tokenizer_bytes;
-    uint64_t session_bytes;     /* token history, logits, sampler of all sessions */
-    uint64_t other_bytes;       /* the model's own structures, RoPE tables, alignment */
+    uint64_t session_bytes; /* token history, logits, sampler of all sessions */
+    uint64_t other_bytes;   /* the model's own structures, RoPE tables, alignment */
     uint64_t total_bytes;
-    uint32_t context;           /* tokens */
+    uint32_t context; /* tokens */
     uint32_t batch;
     uint32_t layers_resident;
     uint32_t layers_streamed;
@@ -102,25 +102,25 @@ linnet_status linnet_make_plan(const linnet_platform* platform, const linnet_opt
 /* Opens the model in `arena` (at least plan.total_bytes, aligned to LINNET_ARENA_ALIGNMENT), which belongs to the model
  * until the caller forgets it: there is nothing to close. `platform` is copied; what it points to must outlive the
  * model. Options are the ones that the plan was made with. */
-linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* arena,
-                          size_t arena_bytes, linnet_model** model, linnet_error* error);
+linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* arena, size_t arena_bytes,
+                          linnet_model** model, linnet_error* error);
 
 typedef struct linnet_info {
     const char* name; /* not terminated: name_bytes long */
     uint32_t name_bytes;
     uint32_t vocabulary; /* length of a row of logits */
     uint32_t hidden, layers, heads, kv_heads, head_dim, feed_forward;
-    uint32_t context;         /* of a session, as planned */
-    uint32_t model_context;   /* what the model was trained for */
-    uint32_t window_keys;     /* sliding window; 0: none */
-    uint32_t has_tokenizer;   /* 0: linnet_tokenize and the like are refused */
-    uint32_t chat_template;   /* 0: none; else a ChatTemplate of core/model/format.h */
+    uint32_t context;               /* of a session, as planned */
+    uint32_t model_context;         /* what the model was trained for */
+    uint32_t window_keys;           /* sliding window; 0: none */
+    uint32_t has_tokenizer;         /* 0: linnet_tokenize and the like are refused */
+    uint32_t chat_template;         /* 0: none; else a ChatTemplate of core/model/format.h */
     const char* chat_template_name; /* "none", "phi-3", "phi-3.5", "phi-4-mini", "llama-2", "zephyr", "chatml" */
-    const char* kernels;      /* the kernel family in use */
-    int32_t bos_token;        /* -1: none */
+    const char* kernels;            /* the kernel family in use */
+    int32_t bos_token;              /* -1: none */
     uint32_t eos_count;
     int32_t eos_tokens[LINNET_MAX_STOP_TOKENS];
-    uint64_t parameters;      /* weights in the model's matrices and vectors */
+    uint64_t parameters; /* weights in the model's matrices and vectors */
 } linnet_info;
 
 void linnet_get_info(const linnet_model* model, linnet_info* info);
@@ -129,8 +129,8 @@ void linnet_get_info(const linnet_model* model, linnet_info* info);
 
 enum {
     LINNET_TEXT_PLAIN = 0,
-    LINNET_TEXT_SPECIAL = 1,    /* "<|user|>" and the like become their tokens. Never for text from a user. */
-    LINNET_TEXT_NO_BOS = 2      /* do not begin with the model's BOS token even if the model asks for it */
+    LINNET_TEXT_SPECIAL = 1, /* "<|user|>" and the like become their tokens. Never for text from a user. */
+    LINNET_TEXT_NO_BOS = 2   /* do not begin with the model's BOS token even if the model asks for it */
 };
 
 /* Text to tokens. Writes at most `capacity` and sets *count to the number there are, so that a first call with
@@ -141,7 +141,7 @@ linnet_status linnet_tokenize(linnet_model* model, const char* text, size_t text
 
 /* Tokens to text, piece by piece: whole UTF-8 characters only. Zero-initialise for a new text. */
 typedef struct linnet_text_stream {
-    uint8_t started;      /* 1: the dummy space of the first piece has been dealt with */
+    uint8_t started; /* 1: the dummy space of the first piece has been dealt with */
     uint8_t pending_bytes;
     uint8_t pending[6];
 } linnet_text_stream;
@@ -169,16 +169,16 @@ enum {
 /* A conversation to tokens by the model's own chat template. Capacity as in linnet_tokenize. A conversation that goes on
  * in the same session is best extended: the new messages alone with LINNET_CHAT_CONTINUES | LINNET_CHAT_ANSWER, evaluated
  * after what the session holds, so that nothing is computed twice. */
-linnet_status linnet_chat_tokens(linnet_model* model, const linnet_message* messages, size_t message_count,
-                                 uint32_t flags, int32_t* tokens, size_t capacity, size_t* count, linnet_error* error);
+linnet_status linnet_chat_tokens(linnet_model* model, const linnet_message* messages, size_t message_count, uint32_t flags,
+                                 int32_t* tokens, size_t capacity, size_t* count, linnet_error* error);
 
 /* What to forget when a conversation outgrows the context: sets *forgotten to the fewest of the oldest messages (after a
  * system message in first place, which stays) that must go, so that the rest with the start of an answer leaves room for
  * `answer_tokens` more; a conversation then begins with a question of the user. LINNET_DOES_NOT_FIT when the last message
  * alone is too long. The tokens are those of the messages that are kept: { system message, messages[first + forgotten..] }
  * with first = 1 where messages[0] is a system message, else 0. */
-linnet_status linnet_chat_fit(linnet_model* model, const linnet_message* messages, size_t message_count,
-                              uint32_t answer_tokens, size_t* forgotten, linnet_error* error);
+linnet_status linnet_chat_fit(linnet_model* model, const linnet_message* messages, size_t message_count, uint32_t answer_tokens,
+                              size_t* forgotten, linnet_error* error);
 
 /* ---- sessions: one conversation, its KV cache and its tokens ------------------------------------------------------ */
 
@@ -199,8 +199,8 @@ linnet_status linnet_evaluate(linnet_session* session, const int32_t* tokens, si
 
 /* The same, and calls `each` with the logits of every one of the `count` tokens in order. */
 typedef void (*linnet_logits_callback)(void* context, uint32_t position, const float* logits);
-linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count,
-                                  linnet_logits_callback each, void* context, linnet_error* error);
+linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count, linnet_logits_callback each,
+                                  void* context, linnet_error* error);
 
 /* Makes the session hold exactly these tokens, evaluating only what differs from what it holds (the longest common
  * prefix is kept), at least the last one. *evaluated (may be null) is how many were computed. */
@@ -216,20 +216,19 @@ void linnet_stop(linnet_model* model);
 /* ---- sampling ---------------------------------------------------------------------------------------------------- */
 
 typedef struct linnet_sampling {
-    float temperature;        /* 0: the most likely token, the lowest id among equals. 0..10 */
-    uint32_t top_k;           /* keep the k most likely; 0: all */
-    float top_p;              /* keep the fewest whose probabilities reach p; 1: all. (0, 1] */
-    float min_p;              /* drop those below min_p times the most likely; 0: none. [0, 1] */
-    float repetition_penalty; /* divides positive and multiplies negative logits of recent tokens; 1: none. (0, 10] */
+    float temperature;          /* 0: the most likely token, the lowest id among equals. 0..10 */
+    uint32_t top_k;             /* keep the k most likely; 0: all */
+    float top_p;                /* keep the fewest whose probabilities reach p; 1: all. (0, 1] */
+    float min_p;                /* drop those below min_p times the most likely; 0: none. [0, 1] */
+    float repetition_penalty;   /* divides positive and multiplies negative logits of recent tokens; 1: none. (0, 10] */
     uint32_t repetition_window; /* how many recent tokens that looks at; 0: all of the session */
-    uint64_t seed;            /* a session's random numbers restart when the seed changes */
+    uint64_t seed;              /* a session's random numbers restart when the seed changes */
 } linnet_sampling;
 
 linnet_sampling linnet_default_sampling(void); /* temperature 0.7, top_k 40, top_p 0.95, min_p 0.05, penalty 1, seed 0 */
 
 /* Chooses the next token from linnet_logits(session). Order of the filters: penalty, top_k, temperature, top_p, min_p. */
-linnet_status linnet_sample(linnet_session* session, const linnet_sampling* sampling, int32_t* token,
-                            linnet_error* error);
+linnet_status linnet_sample(linnet_session* session, const linnet_sampling* sampling, int32_t* token, linnet_error* error);
 
 /* 1 if this token ends a reply. */
 int32_t linnet_is_end(const linnet_model* model, int32_t token);
@@ -250,11 +249,11 @@ enum {
 
 typedef struct linnet_generation {
     linnet_sampling sampling;
-    uint32_t max_tokens;        /* 0: as many as the context has room for */
-    uint32_t text_flags;        /* LINNET_TEXT_SPECIAL: special tokens are shown */
-    uint32_t ignore_end;        /* 1: go on past tokens that end a reply (benchmarks, base models) */
-    const char* const* stops;   /* stop strings, UTF-8, terminated, each 1..LINNET_MAX_STOP_BYTES bytes */
-    uint32_t stop_count;        /* at most LINNET_MAX_STOPS */
+    uint32_t max_tokens;      /* 0: as many as the context has room for */
+    uint32_t text_flags;      /* LINNET_TEXT_SPECIAL: special tokens are shown */
+    uint32_t ignore_end;      /* 1: go on past tokens that end a reply (benchmarks, base models) */
+    const char* const* stops; /* stop strings, UTF-8, terminated, each 1..LINNET_MAX_STOP_BYTES bytes */
+    uint32_t stop_count;      /* at most LINNET_MAX_STOPS */
     /* Each token as it is chosen, with its logit and the text that is certain by now (whole characters; what could be the
      * beginning of a stop string is held back; possibly empty). May be null. An answer other than 0 ends the generation. */
     int32_t (*piece)(void* context, int32_t token, float logit, const char* text, size_t text_bytes);
@@ -283,7 +282,7 @@ typedef struct linnet_stats {
     uint64_t decode_tokens, decode_microseconds;   /* evaluate calls of one token */
     uint64_t bytes_read;                           /* through the platform, since open */
     uint64_t arena_bytes;
-    uint64_t rebuilds;                             /* times a LongRoPE boundary made the session evaluate anew */
+    uint64_t rebuilds; /* times a LongRoPE boundary made the session evaluate anew */
 } linnet_stats;
 
 void linnet_get_stats(const linnet_session* session, linnet_stats* stats);

@@ -15,12 +15,12 @@ namespace linnet {
 // The values are those of `linnet_status` in linnet.h.
 enum class Status : int32_t {
     ok = 0,
-    bad_argument = 2,   // the caller asked for something that is not possible
-    bad_file = 3,       // the model file (or another input) is malformed or damaged
-    does_not_fit = 4,   // the arena or the context is too small
-    io = 5,             // the platform could not read
-    cancelled = 6,      // the caller stopped the work
-    unsupported = 7,    // well-formed, but not something that this build can do
+    bad_argument = 2,  // the caller asked for something that is not possible
+    bad_file = 3,      // the model file (or another input) is malformed or damaged
+    does_not_fit = 4,  // the arena or the context is too small
+    io = 5,            // the platform could not read
+    cancelled = 6,     // the caller stopped the work
+    unsupported = 7,   // well-formed, but not something that this build can do
 };
 
 class Error {
@@ -30,7 +30,11 @@ public:
     Status status() const { return status_; }
     const char* text() const { return text_; }
     bool failed() const { return status_ != Status::ok; }
-    void clear() { status_ = Status::ok; length_ = 0; text_[0] = 0; }
+    void clear() {
+        status_ = Status::ok;
+        length_ = 0;
+        text_[0] = 0;
+    }
 
     // Starts a new sentence. Converts to the status, so that `return error.fail(...) << ...;` works.
     Error& fail(Status status) {

@@ -28,9 +28,8 @@ void Workspace::create(const ModelConfig& config, const ModelLayout& layout, uin
     sine = arena.take<float>(batch * uint64_t{config.rotary_dims} / 2);
     scores = arena.take<float>(uint64_t{tasks} * score_stride);
     query = arena.take<int16_t>(uint64_t{tasks} * align_up(config.head_dim, 32));
-    row_bytes = layout.embedding.rows == 0
-                    ? 0
-                    : row_stride(layout.embedding.format, layout.embedding.columns, layout.embedding.group);
+    row_bytes =
+        layout.embedding.rows == 0 ? 0 : row_stride(layout.embedding.format, layout.embedding.columns, layout.embedding.group);
     row = arena.take<uint8_t>(row_bytes);
 }
 
@@ -98,8 +97,7 @@ void Decoder::norm_task(void* context, uint32_t piece) {
     const uint32_t hidden = self.config->hidden;
     for (uint32_t token = step.begin(piece); token < step.end(piece); ++token) {
         float* out = self.work.normed + size_t{token} * hidden;
-        self.kernels->rms_norm(step.source + token * step.source_stride, step.weight, self.config->rms_epsilon, hidden,
-                               out);
+        self.kernels->rms_norm(step.source + token * step.source_stride, step.weight, self.config->rms_epsilon, hidden, out);
         if (step.quantise) {
             const QuantisedRow row = quantised_row(self.work, token, hidden);
             self.kernels->quantize(out, hidden, row.values, row.scales, row.sums);
@@ -111,15 +109,14 @@ void Decoder::quantize_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
     for (uint32_t token = step.begin(piece); token < step.end(piece); ++token) {
         const QuantisedRow row = quantised_row(step.self->work, token, step.columns);
-        step.self->kernels->quantize(step.source + token * step.source_stride, step.columns, row.values, row.scales,
-                                     row.sums);
+        step.self->kernels->quantize(step.source + token * step.source_stride, step.columns, row.values, row.scales, row.sums);
     }
 }
 
 void Decoder::multiply_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
-    step.self->kernels->matmul(*step.matrix, step.activations, step.tokens, step.result, step.result_stride,
-                               step.begin(piece), step.end(piece));
+    step.self->kernels->matmul(*step.matrix, step.activations, step.tokens, step.result, step.result_stride, step.begin(piece),
+                               step.end(piece));
 }
 
 // y = matrix x. For a quantised matrix the activations are already in the workspace, from token `first_token` on.
@@ -165,8 +162,7 @@ void Decoder::cache_task(void* context, uint32_t piece) {
             switch (cache.format) {
                 case KvFormat::int8:
                     kernels.quantize_head(key, dim, reinterpret_cast<int8_t*>(cache.key(row)), cache.key_scales + row);
-                    kernels.quantize_head(value, dim, reinterpret_cast<int8_t*>(cache.value(row)),
-                                          cache.value_scales + row);
+                    kernels.quantize_head(value, dim, reinterpret_cast<int8_t*>(cache.value(row)), cache.value_scales + row);
                     break;
                 case KvFormat::f16: {
                     uint16_t* to_key = reinterpret_cast<uint16_t*>(cache.key(row));
@@ -231,8 +227,8 @@ void Decoder::attention_task(void* context, uint32_t piece) {
                                                   cache.key_scales + rows[span], 1, dim, counts[span], scores + done);
                     break;
                 case KvFormat::f16:
-                    kernels.attention_scores_f16(q, scale, reinterpret_cast<const uint16_t*>(keys), dim, dim,
-                                                 counts[span], scores + done);
+                    kernels.attention_scores_f16(q, scale, reinterpret_cast<const uint16_t*>(keys), dim, dim, counts[span],
+                                                 scores + done);
                     break;
                 case KvFormat::f32:
                     kernels.attention_scores_f32(q, scale, reinterpret_cast<const float*>(keys), dim, dim, counts[span],
@@ -256,8 +252,8 @@ void Decoder::attention_task(void* context, uint32_t piece) {
                                                  counts[span], out);
                     break;
                 case KvFormat::f32:
-                    kernels.attention_output_f32(scores + done, reinterpret_cast<const float*>(values), dim, dim,
-                                                 counts[span], out);
+                    kernels.attention_output_f32(scores + done, reinterpret_cast<const float*>(values), dim, dim, counts[span],
+                                                 out);
                     break;
             }
             done += counts[span];

@@ -23,8 +23,8 @@ struct Embedding {
     TensorFormat format;
     uint32_t group;
     uint32_t columns;
-    uint64_t file_offset;         // of row 0 in the model file; f32_rows, int8_rows
-    const PackedMatrix* tied;     // or the output matrix
+    uint64_t file_offset;      // of row 0 in the model file; f32_rows, int8_rows
+    const PackedMatrix* tied;  // or the output matrix
 };
 
 // Working memory of one pass, taken from the arena once.
@@ -41,11 +41,11 @@ struct Workspace {
     int8_t* values = nullptr;    // quantised activations, [batch][widest padded]
     float* scales = nullptr;
     int32_t* sums = nullptr;
-    float* cosine = nullptr;     // [batch][rotary_dims/2]
+    float* cosine = nullptr;  // [batch][rotary_dims/2]
     float* sine = nullptr;
-    float* scores = nullptr;     // [tasks][score_stride]
-    int16_t* query = nullptr;    // [tasks][head_dim]
-    uint8_t* row = nullptr;      // one embedding row as it is stored
+    float* scores = nullptr;   // [tasks][score_stride]
+    int16_t* query = nullptr;  // [tasks][head_dim]
+    uint8_t* row = nullptr;    // one embedding row as it is stored
     uint32_t score_stride = 0;
 
     void create(const ModelConfig& config, const ModelLayout& layout, uint32_t batch_tokens, uint32_t kv_slots,
@@ -69,8 +69,8 @@ public:
     // Computes `count` (1..batch) tokens at positions first.. of a session whose cache holds all positions before `first` that
     // they see. Fills the cache and leaves each token's last hidden state in the workspace. `stopped` is asked between
     // layers.
-    Status pass(KvCache& cache, const int32_t* tokens, uint32_t first, uint32_t count, bool use_long,
-                bool (*stopped)(void*), void* stopped_context, Error& error);
+    Status pass(KvCache& cache, const int32_t* tokens, uint32_t first, uint32_t count, bool use_long, bool (*stopped)(void*),
+                void* stopped_context, Error& error);
 
     // Logits of the `index`-th token of the last pass, float[vocabulary].
     void logits(uint32_t index, float* out);
@@ -79,8 +79,8 @@ private:
     struct Step;
     Status embed(const int32_t* tokens, uint32_t count, Error& error);
     void run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces);
-    void multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t first_token, uint32_t count,
-                  float* y, size_t y_stride);
+    void multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t first_token, uint32_t count, float* y,
+                  size_t y_stride);
     void layer(uint32_t index, KvCache& cache, uint32_t first, uint32_t count);
 
     static void norm_task(void* step, uint32_t index);

@@ -30,12 +30,12 @@ enum class Architecture : uint32_t { phi3 = 1, llama = 2 };
 
 enum class ChatTemplate : uint32_t {
     none = 0,
-    phi3 = 1,        // <|user|>\n…<|end|>\n<|assistant|>\n   (April 2024: no system turn)
-    phi35 = 2,       // the same with <|system|>\n…<|end|>\n  (phi-3 from July 2024, phi-3.5)
-    phi4_mini = 3,   // <|user|>…<|end|><|assistant|>
-    llama2 = 4,      // [INST] <<SYS>>\n…\n<</SYS>>\n\n… [/INST] … </s>
-    zephyr = 5,      // <|user|>\n…</s>\n<|assistant|>\n       (TinyLlama)
-    chatml = 6,      // <|im_start|>user\n…<|im_end|>\n<|im_start|>assistant\n
+    phi3 = 1,       // <|user|>\n…<|end|>\n<|assistant|>\n   (April 2024: no system turn)
+    phi35 = 2,      // the same with <|system|>\n…<|end|>\n  (phi-3 from July 2024, phi-3.5)
+    phi4_mini = 3,  // <|user|>…<|end|><|assistant|>
+    llama2 = 4,     // [INST] <<SYS>>\n…\n<</SYS>>\n\n… [/INST] … </s>
+    zephyr = 5,     // <|user|>\n…</s>\n<|assistant|>\n       (TinyLlama)
+    chatml = 6,     // <|im_start|>user\n…<|im_end|>\n<|im_start|>assistant\n
 };
 
 enum ConfigFlags : uint32_t {
@@ -73,37 +73,37 @@ static_assert(sizeof(ModelConfig) == 120);
 struct FileHeader {
     char magic[8];
     uint32_t version;
-    uint32_t header_bytes;         // 512
-    uint64_t file_bytes;           // the whole file, checksums included
-    uint64_t name_offset;          // UTF-8, name_bytes long, not terminated
-    uint64_t rope_short_offset;    // f32[rotary_dims/2], or 0: no factors
-    uint64_t rope_long_offset;     // f32[rotary_dims/2], or 0
-    uint64_t tensors_offset;       // TensorRecord[tensor_count]
-    uint64_t tokenizer_offset;     // 64-aligned
-    uint64_t tokenizer_bytes;      // 0: the model has no tokenizer that Linnet can use
-    uint64_t weights_offset;       // section_alignment-aligned
+    uint32_t header_bytes;       // 512
+    uint64_t file_bytes;         // the whole file, checksums included
+    uint64_t name_offset;        // UTF-8, name_bytes long, not terminated
+    uint64_t rope_short_offset;  // f32[rotary_dims/2], or 0: no factors
+    uint64_t rope_long_offset;   // f32[rotary_dims/2], or 0
+    uint64_t tensors_offset;     // TensorRecord[tensor_count]
+    uint64_t tokenizer_offset;   // 64-aligned
+    uint64_t tokenizer_bytes;    // 0: the model has no tokenizer that Linnet can use
+    uint64_t weights_offset;     // section_alignment-aligned
     uint64_t weights_bytes;
-    uint64_t checksums_offset;     // 4-aligned
+    uint64_t checksums_offset;  // 4-aligned
     uint32_t name_bytes;
     uint32_t tensor_count;
     uint32_t chunk_bytes;
-    uint32_t metadata_crc;         // CRC-32C of bytes [header_bytes, weights_offset): metadata and tokenizer
+    uint32_t metadata_crc;  // CRC-32C of bytes [header_bytes, weights_offset): metadata and tokenizer
     ModelConfig config;
     uint8_t reserved[512 - 8 - 8 - 80 - 16 - 120 - 4];  // zero
-    uint32_t header_crc;           // CRC-32C of the bytes before it
+    uint32_t header_crc;                                // CRC-32C of the bytes before it
 };
 static_assert(sizeof(FileHeader) == 512);
 
 enum class TensorRole : uint32_t {
-    embedding = 1,       // [vocabulary, hidden]; absent when tied
-    attention_norm = 2,  // [hidden]
-    qkv = 3,             // [(heads + 2 kv_heads) head_dim, hidden]: all Q rows, all K rows, all V rows
-    attention_output = 4,  // [hidden, heads head_dim]
+    embedding = 1,          // [vocabulary, hidden]; absent when tied
+    attention_norm = 2,     // [hidden]
+    qkv = 3,                // [(heads + 2 kv_heads) head_dim, hidden]: all Q rows, all K rows, all V rows
+    attention_output = 4,   // [hidden, heads head_dim]
     feed_forward_norm = 5,  // [hidden]
-    gate_up = 6,         // [2 feed_forward, hidden]: gate rows first
-    down = 7,            // [hidden, feed_forward]
-    output_norm = 8,     // [hidden]
-    output = 9,          // [vocabulary, hidden]
+    gate_up = 6,            // [2 feed_forward, hidden]: gate rows first
+    down = 7,               // [hidden, feed_forward]
+    output_norm = 8,        // [hidden]
+    output = 9,             // [vocabulary, hidden]
 };
 
 enum class TensorFormat : uint32_t {

@@ -16,8 +16,7 @@ Status read_bytes(const linnet_platform& platform, uint64_t offset, void* to, ui
 namespace {
 
 Status damaged(Error& error, const char* what) {
-    return error.fail(Status::bad_file) << "The model file is damaged: " << what
-                                        << ". Convert or download it again.";
+    return error.fail(Status::bad_file) << "The model file is damaged: " << what << ". Convert or download it again.";
 }
 
 struct Range {
@@ -81,12 +80,14 @@ bool inside(uint64_t offset, uint64_t bytes, uint64_t low, uint64_t high) {
 
 Status read_header(const linnet_platform& platform, FileHeader& header, Error& error) {
     if (platform.file_bytes < sizeof header) {
-        return error.fail(Status::bad_file) << "The model file has " << platform.file_bytes
-                                            << " bytes, fewer than a .linnet header (512): it is truncated or not a .linnet file.";
+        return error.fail(Status::bad_file)
+               << "The model file has " << platform.file_bytes
+               << " bytes, fewer than a .linnet header (512): it is truncated or not a .linnet file.";
     }
     if (Status status = read_bytes(platform, 0, &header, sizeof header, error); status != Status::ok) return status;
     if (memcmp(header.magic, file_magic, sizeof file_magic) != 0) {
-        return error.fail(Status::bad_file) << "This is not a .linnet file (wrong first bytes). Make one with: linnet convert IN OUT.linnet";
+        return error.fail(Status::bad_file)
+               << "This is not a .linnet file (wrong first bytes). Make one with: linnet convert IN OUT.linnet";
     }
     if (header.version != file_version || header.header_bytes != sizeof header) {
         return error.fail(Status::bad_file) << "The model file has format version " << header.version
@@ -114,7 +115,8 @@ Status read_header(const linnet_platform& platform, FileHeader& header, Error& e
         !inside(header.checksums_offset, chunks * 4 + 4, sizeof header, header.file_bytes)) {
         return damaged(error, "the checksums lie outside the file");
     }
-    if (!inside(header.name_offset, header.name_bytes, sizeof header, metadata_end)) return damaged(error, "the name lies outside the file");
+    if (!inside(header.name_offset, header.name_bytes, sizeof header, metadata_end))
+        return damaged(error, "the name lies outside the file");
     for (uint64_t offset : {header.rope_short_offset, header.rope_long_offset}) {
         if (offset != 0 && (offset % 4 != 0 || !inside(offset, factors, sizeof header, metadata_end))) {
             return damaged(error, "the RoPE factors lie outside the file");
@@ -129,8 +131,9 @@ Status read_header(const linnet_platform& platform, FileHeader& header, Error& e
         !inside(header.tensors_offset, uint64_t{header.tensor_count} * sizeof(TensorRecord), sizeof header, metadata_end)) {
         return damaged(error, "the tensor table lies outside the file");
     }
-    if (header.tokenizer_bytes != 0 && (header.tokenizer_offset % 64 != 0 ||
-                                        !inside(header.tokenizer_offset, header.tokenizer_bytes, sizeof header, metadata_end))) {
+    if (header.tokenizer_bytes != 0 &&
+        (header.tokenizer_offset % 64 != 0 ||
+         !inside(header.tokenizer_offset, header.tokenizer_bytes, sizeof header, metadata_end))) {
         return damaged(error, "the tokenizer lies outside the file");
     }
     return Status::ok;
@@ -156,9 +159,9 @@ public:
         }
         const TensorRecord& record = records_[index_ % buffered];
         const auto wrong = [&](const char* what) -> Status {
-            return error.fail(Status::bad_file) << "The model file is damaged: tensor " << index_ << " (role "
-                                                << record.role << ", layer " << record.layer << ") has " << what
-                                                << ". Convert or download it again.";
+            return error.fail(Status::bad_file)
+                   << "The model file is damaged: tensor " << index_ << " (role " << record.role << ", layer " << record.layer
+                   << ") has " << what << ". Convert or download it again.";
         };
         if (record.role != static_cast<uint32_t>(role) || record.layer != layer) return wrong("the wrong role or layer");
         if (record.rows != rows || record.columns != columns) return wrong("the wrong shape");
@@ -303,8 +306,8 @@ private:
 
 }  // namespace
 
-Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory,
-                    bool verify, uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error) {
+Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory, bool verify,
+                    uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error) {
     Checksums checksums(platform, header);
     uint32_t table_crc = 0;
     const uint64_t total = header.weights_bytes;
@@ -335,9 +338,9 @@ Status load_weights(const linnet_platform& platform, const FileHeader& header, u
         if (Status status = checksums.next(expected, error); status != Status::ok) return status;
         table_crc = crc32c(table_crc, &expected, 4);
         if (crc != expected) {
-            return error.fail(Status::bad_file) << "The model file is damaged: chunk " << chunk << " (" << chunk_bytes
-                                                << " bytes at offset " << header.weights_offset + chunk * chunk_bytes
-                                                << ") has a wrong checksum. Convert or download it again.";
+            return error.fail(Status::bad_file)
+                   << "The model file is damaged: chunk " << chunk << " (" << chunk_bytes << " bytes at offset "
+                   << header.weights_offset + chunk * chunk_bytes << ") has a wrong checksum. Convert or download it again.";
         }
     }
     if (!verify) return Status::ok;

@@ -62,7 +62,7 @@ Status verify_metadata(const linnet_platform& platform, const FileHeader& header
 
 // Reads weights [from, weights_bytes) into `memory` in chunks, comparing every chunk's checksum when `verify` is set; with it
 // the bytes before `from` are read (into `scratch`) and compared too. `scratch` holds `scratch_bytes` (at least 1).
-Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory,
-                    bool verify, uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error);
+Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory, bool verify,
+                    uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error);
 
 }  // namespace linnet

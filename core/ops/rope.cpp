@@ -4,8 +4,7 @@
 
 namespace linnet {
 
-void RopeFrequencies::create(const ModelConfig& config, const float* short_factors, const float* long_factors,
-                             Arena& arena) {
+void RopeFrequencies::create(const ModelConfig& config, const float* short_factors, const float* long_factors, Arena& arena) {
     half_ = config.rotary_dims / 2;
     attention_factor_ = static_cast<double>(config.rope_attention_factor);
     short_ = arena.take<double>(half_);

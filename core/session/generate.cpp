@@ -61,20 +61,23 @@ private:
 
 Status check(const linnet_model& model, const linnet_generation& generation, Error& error) {
     if ((generation.text_flags & ~uint32_t{LINNET_TEXT_SPECIAL}) != 0 || generation.ignore_end > 1) {
-        return error.fail(Status::bad_argument) << "linnet_generation has unknown text_flags, or an ignore_end that is not 0 or 1.";
+        return error.fail(Status::bad_argument)
+               << "linnet_generation has unknown text_flags, or an ignore_end that is not 0 or 1.";
     }
     if (generation.stop_count > LINNET_MAX_STOPS) {
         return error.fail(Status::bad_argument) << "At most " << LINNET_MAX_STOPS << " stop strings can be given.";
     }
     if (generation.stop_count != 0 && !model.tokenizer.available()) {
-        return error.fail(Status::unsupported) << "This model file has no tokenizer that Linnet can use, so there is no text to "
-                                                  "look for stop strings in.";
+        return error.fail(Status::unsupported)
+               << "This model file has no tokenizer that Linnet can use, so there is no text to "
+                  "look for stop strings in.";
     }
     for (uint32_t i = 0; i < generation.stop_count; ++i) {
         size_t bytes = 0;
         while (bytes <= LINNET_MAX_STOP_BYTES && generation.stops[i][bytes] != 0) ++bytes;
         if (bytes == 0 || bytes > LINNET_MAX_STOP_BYTES) {
-            return error.fail(Status::bad_argument) << "A stop string must have from 1 to " << LINNET_MAX_STOP_BYTES << " bytes.";
+            return error.fail(Status::bad_argument)
+                   << "A stop string must have from 1 to " << LINNET_MAX_STOP_BYTES << " bytes.";
         }
     }
     return Sampler::check(generation.sampling, error);

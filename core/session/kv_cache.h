@@ -12,17 +12,15 @@ namespace linnet {
 // The values are those of LINNET_KV_* in linnet.h.
 enum class KvFormat : uint32_t { int8 = 1, f16 = 2, f32 = 3 };
 
-constexpr uint32_t kv_element_bytes(KvFormat format) {
-    return format == KvFormat::int8 ? 1 : format == KvFormat::f16 ? 2 : 4;
-}
+constexpr uint32_t kv_element_bytes(KvFormat format) { return format == KvFormat::int8 ? 1 : format == KvFormat::f16 ? 2 : 4; }
 
 struct KvCache {
     KvFormat format = KvFormat::int8;
     uint32_t slots = 0;
     uint32_t kv_heads = 0;
     uint32_t head_dim = 0;
-    uint8_t* keys = nullptr;    // [layers][kv_heads][slots][head_dim]
-    uint8_t* values = nullptr;  // the same
+    uint8_t* keys = nullptr;        // [layers][kv_heads][slots][head_dim]
+    uint8_t* values = nullptr;      // the same
     float* key_scales = nullptr;    // int8: [layers][kv_heads][slots]
     float* value_scales = nullptr;  // int8: the same
 

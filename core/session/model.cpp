@@ -12,7 +12,11 @@ constexpr uint32_t largest_batch = 512;
 constexpr uint32_t default_text_run = 16384;
 
 PackedMatrix matrix_at(const TensorPlace& place, const uint8_t* base, uint64_t base_offset) {
-    return {base + (place.offset - base_offset), place.format, place.rows, place.columns, place.group,
+    return {base + (place.offset - base_offset),
+            place.format,
+            place.rows,
+            place.columns,
+            place.group,
             block_stride(place.format, place.columns, place.group)};
 }
 
@@ -42,8 +46,8 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
     if ((platform.begin_read == nullptr) != (platform.wait == nullptr)) {
         return error.fail(Status::bad_argument) << "The platform must give both begin_read and wait, or neither.";
     }
-    settings.context = options.context != 0 ? options.context
-                                            : (config.context < default_context ? config.context : default_context);
+    settings.context =
+        options.context != 0 ? options.context : (config.context < default_context ? config.context : default_context);
     if (settings.context > config.context) {
         return error.fail(Status::bad_argument) << "A context of " << settings.context
                                                 << " tokens was asked for; this model has at most " << config.context << '.';
@@ -57,8 +61,8 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
     }
     settings.batch = options.batch != 0 ? options.batch : default_batch;
     if (settings.batch > largest_batch) {
-        return error.fail(Status::bad_argument) << "A batch of " << settings.batch << " tokens was asked for; the most is "
-                                                << largest_batch << '.';
+        return error.fail(Status::bad_argument)
+               << "A batch of " << settings.batch << " tokens was asked for; the most is " << largest_batch << '.';
     }
     if (settings.batch > settings.context) settings.batch = settings.context;
     settings.sessions = options.sessions != 0 ? options.sessions : 1;
@@ -72,14 +76,14 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
     settings.threads = platform.parallel == nullptr || platform.threads == 0 ? 1 : platform.threads;
     settings.kernels = select_kernels(options.kernels);
     if (settings.kernels == nullptr) {
-        return error.fail(Status::bad_argument) << "There are no \"" << options.kernels
-                                                << "\" kernels in this build, or this processor cannot run them.";
+        return error.fail(Status::bad_argument)
+               << "There are no \"" << options.kernels << "\" kernels in this build, or this processor cannot run them.";
     }
     return Status::ok;
 }
 
-Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout,
-              const Settings& settings, Arena& arena, linnet_plan& plan, linnet_model** out, Error& error) {
+Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout, const Settings& settings,
+              Arena& arena, linnet_plan& plan, linnet_model** out, Error& error) {
     const ModelConfig& config = header.config;
     plan = {};
     plan.context = settings.context;
@@ -114,7 +118,8 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
             }
             for (uint64_t k = 0; k < factor_count; ++k) {
                 if (!(factors[i][k] >= 1e-3f && factors[i][k] <= 1e6f)) {
-                    return error.fail(Status::bad_file) << "The model file is damaged: RoPE factor " << k << " is out of range.";
+                    return error.fail(Status::bad_file)
+                           << "The model file is damaged: RoPE factor " << k << " is out of range.";
                 }
             }
         }
@@ -125,7 +130,8 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     plan.other_bytes = taken();
 
     // The tokenizer is used in place where the platform maps the file.
-    const uint8_t* mapped_block = header.tokenizer_bytes != 0 ? map(platform, header.tokenizer_offset, header.tokenizer_bytes) : nullptr;
+    const uint8_t* mapped_block =
+        header.tokenizer_bytes != 0 ? map(platform, header.tokenizer_offset, header.tokenizer_bytes) : nullptr;
     uint8_t* block = mapped_block == nullptr ? arena.take<uint8_t>(header.tokenizer_bytes) : nullptr;
     const size_t text_bytes = header.tokenizer_bytes != 0 ? Tokenizer::workspace_bytes(settings.text_run) : 0;
     uint8_t* text_workspace = arena.take<uint8_t>(text_bytes);
@@ -188,13 +194,14 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
             if (status != Status::ok) return status;
         }
         const uint8_t* at = mapped_block != nullptr ? mapped_block : block;
-        if (Status status = model->tokenizer.open(at, static_cast<size_t>(header.tokenizer_bytes), error); status != Status::ok) {
+        if (Status status = model->tokenizer.open(at, static_cast<size_t>(header.tokenizer_bytes), error);
+            status != Status::ok) {
             return status;
         }
         if (model->tokenizer.vocabulary() > config.vocabulary) {
-            return error.fail(Status::bad_file) << "The model file is damaged: its tokenizer has "
-                                                << model->tokenizer.vocabulary() << " pieces and its output matrix only "
-                                                << config.vocabulary << " rows.";
+            return error.fail(Status::bad_file)
+                   << "The model file is damaged: its tokenizer has " << model->tokenizer.vocabulary()
+                   << " pieces and its output matrix only " << config.vocabulary << " rows.";
         }
     }
     if (settings.text_only) return Status::ok;

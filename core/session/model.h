@@ -68,7 +68,7 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
 
 // Divides the arena: over a measuring one only the plan comes out; over a real one `*model` is made (its weights not yet
 // read). Both take the same bytes in the same order. `layers`: where the layers' places were put, for open().
-Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout,
-              const Settings& settings, Arena& arena, linnet_plan& plan, linnet_model** model, Error& error);
+Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout, const Settings& settings,
+              Arena& arena, linnet_plan& plan, linnet_model** model, Error& error);
 
 }  // namespace linnet

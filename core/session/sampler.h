@@ -36,9 +36,7 @@ private:
         float logit;
         int32_t id;
     };
-    static bool better(const Candidate& a, const Candidate& b) {
-        return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-    }
+    static bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
     void sift_down(uint32_t root, uint32_t count);
 
     Candidate* candidates_ = nullptr;

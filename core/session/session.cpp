@@ -44,22 +44,22 @@ Status catch_up(linnet_session& session, uint32_t callbacks_from, linnet_logits_
 
 }  // namespace
 
-Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, linnet_logits_callback each,
-                void* each_context, Error& error) {
+Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, linnet_logits_callback each, void* each_context,
+                Error& error) {
     linnet_model& model = *session.model;
     const ModelConfig& config = model.header.config;
     if (count == 0) return error.fail(Status::bad_argument) << "There are no tokens to evaluate.";
     for (size_t i = 0; i < count; ++i) {
         if (tokens[i] < 0 || static_cast<uint32_t>(tokens[i]) >= config.vocabulary) {
-            return error.fail(Status::bad_argument) << "Token " << tokens[i] << " is outside the vocabulary of "
-                                                    << config.vocabulary << '.';
+            return error.fail(Status::bad_argument)
+                   << "Token " << tokens[i] << " is outside the vocabulary of " << config.vocabulary << '.';
         }
     }
     const uint32_t context = model.plan.context;
     if (count > context - session.length) {
-        return error.fail(Status::does_not_fit) << "The context is full: it holds " << context << " tokens, " << session.length
-                                                << " are in use and " << static_cast<uint64_t>(count)
-                                                << " more were given. Ask for a larger context, or forget earlier ones.";
+        return error.fail(Status::does_not_fit)
+               << "The context is full: it holds " << context << " tokens, " << session.length << " are in use and "
+               << static_cast<uint64_t>(count) << " more were given. Ask for a larger context, or forget earlier ones.";
     }
     const uint64_t start = now(model);
     const uint32_t before = session.length;

@@ -6,8 +6,8 @@
 namespace linnet {
 
 // Appends `count` tokens and computes everything up to them. `each` may be null.
-Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, linnet_logits_callback each,
-                void* each_context, Error& error);
+Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, linnet_logits_callback each, void* each_context,
+                Error& error);
 
 // Forgets all but the first `length` tokens; what the cache cannot give back is computed again by the next evaluation.
 void rewind(linnet_session& session, uint32_t length);

@@ -40,8 +40,8 @@ TEST_CASE("half precision: every value survives the way to float and back") {
     CHECK(half_to_float(0x0001) == 0x1p-24f);
     CHECK(half_to_float(0x8001) == -0x1p-24f);
     CHECK(half_to_float(0x7bff) == 65504.0f);
-    CHECK(float_to_half(1.0f + 0x1p-11f) == 0x3c00);            // a tie goes to even
-    CHECK(float_to_half(1.0f + 3 * 0x1p-11f) == 0x3c02);        // upwards too
+    CHECK(float_to_half(1.0f + 0x1p-11f) == 0x3c00);      // a tie goes to even
+    CHECK(float_to_half(1.0f + 3 * 0x1p-11f) == 0x3c02);  // upwards too
     CHECK(float_to_half(65519.0f) == 0x7bff);
     CHECK(float_to_half(65520.0f) == 0x7c00);
 }

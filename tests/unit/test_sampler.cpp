@@ -29,8 +29,8 @@ struct Fixture {
     }
     int32_t draw(const std::vector<float>& logits, const std::vector<int32_t>& recent = {}) {
         int32_t token = -1;
-        REQUIRE(sampler.choose(logits.data(), static_cast<uint32_t>(logits.size()), sampling, recent.data(),
-                               recent.size(), token, error) == Status::ok);
+        REQUIRE(sampler.choose(logits.data(), static_cast<uint32_t>(logits.size()), sampling, recent.data(), recent.size(),
+                               token, error) == Status::ok);
         return token;
     }
     std::map<int32_t, double> frequencies(const std::vector<float>& logits, int draws) {

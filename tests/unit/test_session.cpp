@@ -33,7 +33,8 @@ uint32_t vocabulary_of(TestModel& model) {
 }
 
 // All rows of logits, the tokens evaluated in pieces of these sizes (the last size repeats).
-Rows evaluate(linnet_session* session, uint32_t vocabulary, const std::vector<int32_t>& tokens, const std::vector<size_t>& pieces) {
+Rows evaluate(linnet_session* session, uint32_t vocabulary, const std::vector<int32_t>& tokens,
+              const std::vector<size_t>& pieces) {
     Rows rows;
     struct Context {
         Rows* rows;

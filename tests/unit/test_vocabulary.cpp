@@ -16,7 +16,9 @@ std::string varint(uint64_t value) {
     return bytes + static_cast<char>(value);
 }
 std::string number(uint32_t field, uint64_t value) { return varint(field << 3) + varint(value); }
-std::string bytes_field(uint32_t field, const std::string& bytes) { return varint(field << 3 | 2) + varint(bytes.size()) + bytes; }
+std::string bytes_field(uint32_t field, const std::string& bytes) {
+    return varint(field << 3 | 2) + varint(bytes.size()) + bytes;
+}
 std::string piece(const std::string& text, float score, uint32_t type) {
     std::string four(4, '\0');
     memcpy(four.data(), &score, 4);
@@ -42,7 +44,8 @@ std::string json(const std::string& merges, const std::string& rest = "", const 
         {"id":5,"content":"<|user|>","special":true,"rstrip":true}],
         "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},
             {"type":"Replace","pattern":{"String":" "},"content":"▁"}]},)" +
-           rest + R"("model":{"type":"BPE","byte_fallback":true,"unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"▁":2,"a":3,"▁a":4)" +
+           rest +
+           R"("model":{"type":"BPE","byte_fallback":true,"unk_token":"<unk>","vocab":{"<unk>":0,"<s>":1,"▁":2,"a":3,"▁a":4)" +
            vocab + R"(},"merges":)" + merges + "}}";
 }
 
@@ -107,7 +110,8 @@ TEST_CASE("vocabulary: tokenizer.json") {
     CHECK(vocabulary.prefix_first_only);
     CHECK(read_tokenizer_json(metaspace + "true}}", vocabulary, error) == Status::unsupported);
 
-    CHECK(read_tokenizer_json(R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})", vocabulary, error) == Status::unsupported);
+    CHECK(read_tokenizer_json(R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})", vocabulary, error) ==
+          Status::unsupported);
     CHECK(std::string(error.text()).find("byte-level") != std::string::npos);
     CHECK(read_tokenizer_json(R"({"model":{"type":"Unigram"}})", vocabulary, error) == Status::unsupported);
     // A merge that is missing, one that makes nothing, one that is no pair.
@@ -243,8 +247,10 @@ TEST_CASE("vocabulary: the chat template and what ends a reply") {
     CHECK(detect("") == ChatTemplate::none);
     CHECK(detect("{{ messages[0]['content'] }}") == ChatTemplate::none);
     CHECK(detect("{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') %}{{'<|user|>' + '\\n' + "
-                 "message['content'] + '<|end|>' + '\\n' + '<|assistant|>' + '\\n'}}{% endif %}{% endfor %}") == ChatTemplate::phi3);
-    CHECK(detect("{{'<|user|>' + '\n' + message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}") == ChatTemplate::phi3);
+                 "message['content'] + '<|end|>' + '\\n' + '<|assistant|>' + '\\n'}}{% endif %}{% endfor %}") ==
+          ChatTemplate::phi3);
+    CHECK(detect("{{'<|user|>' + '\n' + message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n'}}") ==
+          ChatTemplate::phi3);
     CHECK(detect("{% if message['role'] == 'system' %}{{'<|system|>\\n' + message['content'] + '<|end|>\\n'}}{% elif "
                  "message['role'] == 'user' %}{{'<|user|>\\n' + message['content'] + '<|end|>\\n'}}") == ChatTemplate::phi35);
     CHECK(detect("{{'<|' + message['role'] + '|>' + '\\n' + message['content'] + '<|end|>\\n' }}") == ChatTemplate::phi35);
@@ -253,7 +259,8 @@ TEST_CASE("vocabulary: the chat template and what ends a reply") {
     CHECK(detect("{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}") == ChatTemplate::none);
     CHECK(detect("{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\\n' + message['content'] + "
                  "eos_token }}\n{{ '<|assistant|>' }}") == ChatTemplate::zephyr);
-    CHECK(detect("{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}") == ChatTemplate::chatml);
+    CHECK(detect("{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}") ==
+          ChatTemplate::chatml);
 
     CHECK(reply_end_tokens(vocabulary, ChatTemplate::none) == std::vector<int32_t>{2});
     CHECK(reply_end_tokens(vocabulary, ChatTemplate::zephyr) == std::vector<int32_t>{2});

@@ -33,8 +33,8 @@ struct TestTokenizer {
         std::vector<int32_t> ids(text.size() * 3 + 16);
         size_t count = 0;
         error.clear();
-        const Status status = tokenizer.encode(text, options, workspace.data(), workspace.size() * 8, ids.data(), ids.size(), count,
-                                               error);
+        const Status status =
+            tokenizer.encode(text, options, workspace.data(), workspace.size() * 8, ids.data(), ids.size(), count, error);
         ids.resize(status == Status::ok ? count : 0);
         return ids;
     }
@@ -46,7 +46,8 @@ struct TestTokenizer {
         char piece[512];
         size_t bytes = 0;
         for (const int32_t id : ids) {
-            if (stream_token(tokenizer, stream, id, special, piece, sizeof piece, bytes, error) != Status::ok) return "(failed)";
+            if (stream_token(tokenizer, stream, id, special, piece, sizeof piece, bytes, error) != Status::ok)
+                return "(failed)";
             text.append(piece, bytes);
         }
         stream_end(stream, piece, sizeof piece, bytes);
@@ -96,7 +97,8 @@ inline Piece make_piece(std::string text, Tokenizer::Kind kind, float score = 0)
 inline Vocabulary small_vocabulary(const std::vector<std::string>& ordinary) {
     using Kind = Tokenizer::Kind;
     Vocabulary vocabulary;
-    vocabulary.pieces = {make_piece("<unk>", Kind::unknown), make_piece("<s>", Kind::control), make_piece("</s>", Kind::control)};
+    vocabulary.pieces = {make_piece("<unk>", Kind::unknown), make_piece("<s>", Kind::control),
+                         make_piece("</s>", Kind::control)};
     for (int byte = 0; byte < 256; ++byte) {
         char text[8];
         snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));

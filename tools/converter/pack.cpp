@@ -8,8 +8,7 @@ constexpr uint32_t quad = 4;  // columns of one row that stand side by side
 
 }  // namespace
 
-void pack_int4(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t first_column, uint32_t columns,
-               uint8_t* block) {
+void pack_int4(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t first_column, uint32_t columns, uint8_t* block) {
     uint8_t* to = block + step_offset(TensorFormat::int4_packed, group, first_column);
     for (uint32_t column = 0; column < columns; column += 2 * quad) {
         for (uint32_t row = 0; row < rows_in_block; ++row) {
@@ -22,8 +21,7 @@ void pack_int4(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t f
     }
 }
 
-void pack_int8(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t first_column, uint32_t columns,
-               uint8_t* block) {
+void pack_int8(const int8_t (*values)[rows_in_block], uint32_t group, uint32_t first_column, uint32_t columns, uint8_t* block) {
     uint8_t* to = block + step_offset(TensorFormat::int8_packed, group, first_column);
     for (uint32_t column = 0; column < columns; column += quad) {
         for (uint32_t row = 0; row < rows_in_block; ++row) {
