@@ -55,7 +55,7 @@ build_linnet() {
         "$LINNET_ROOT/tools/install.sh" gcc || fail "Linnet cannot be built here: neither clang-19 nor g++ with the libraries can be had."
         preset=gcc
     fi
-    [ -x "$LINNET_ROOT/build/$preset/linnet" ] || say "Building Linnet (the first time takes about a minute) ..."
+    [ -x "$LINNET_ROOT/build/$preset/linnet" ] || say "Building Linnet (the first time takes a minute or two) ..."
     CMAKE_ARGUMENTS=(-DLINNET_TESTS=OFF)
     # A checkout in which the tests are built already keeps them: no second configuration, nothing built twice.
     grep -qs '^LINNET_TESTS:BOOL=ON' "$LINNET_ROOT/build/$preset/CMakeCache.txt" && CMAKE_ARGUMENTS=()
