@@ -238,7 +238,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", default="", help="folder for the files that were taken wrongly")
     options = parser.parse_args()
-    options.timeout = 60 if options.sanitized else 10
+    options.timeout = 120 if options.sanitized else 60  # a command takes some milliseconds; a busy machine may stall it
     linnet = support.Linnet(os.path.abspath(options.linnet))
     kinds = [kind for kind in build_kinds(linnet) if options.only in kind.name]
     if not options.sanitized:  # the children inherit it
