@@ -9,7 +9,7 @@ endif()
 
 function(linnet_python_test name label script)
   add_test(NAME ${name} COMMAND ${LINNET_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT 900)
+  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT 1800)
 endfunction()
 
 linnet_python_test(reference oracle oracle/test_reference.py)
