@@ -21,7 +21,7 @@ if(TARGET linnet)
   linnet_python_test(golden golden golden/test_golden.py --linnet $<TARGET_FILE:linnet>)
   if(LINNET_SANITIZE)
     # Each start of the command costs ten times as much here, so fewer files of each kind.
-    linnet_python_test(hostile fault fault/test_hostile.py --linnet $<TARGET_FILE:linnet> --sanitized --limit 60)
+    linnet_python_test(hostile fault fault/test_hostile.py --linnet $<TARGET_FILE:linnet> --sanitized --limit 40)
   else()
     linnet_python_test(hostile fault fault/test_hostile.py --linnet $<TARGET_FILE:linnet> --limit 150)
   endif()
