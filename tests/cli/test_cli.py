@@ -562,7 +562,7 @@ class Terminal(Case):
         self.assertTrue(os.WIFEXITED(status), status)
         return os.WEXITSTATUS(status)
 
-    PROMPT = rb"> (\x1b\[0m)?$"
+    PROMPT = rb"> $"
 
     def test_a_conversation(self):
         # One thread of plain C++: slow enough to be stopped.

@@ -18,12 +18,9 @@ struct LineEditor::Editor {
     HistEvent event{};
     bool interrupted = false;
 
-    // Bold, with the escapes between \1 so that the editor does not count them.
     static char* prompt(EditLine*) {
-        static char text[] = "\1\x1b[1m\1> \1\x1b[0m\1";
-        static char plain[] = "> ";
-        const char* no_color = getenv("NO_COLOR");
-        return no_color != nullptr && *no_color != 0 ? plain : text;
+        static char text[] = "> ";
+        return text;
     }
     static unsigned char give_up(EditLine* edit, int) {
         void* self = nullptr;
@@ -42,7 +39,7 @@ struct LineEditor::Editor {
         el_set(edit, EL_CLIENTDATA, this);
         el_set(edit, EL_SIGNAL, 1);
         el_set(edit, EL_EDITOR, "emacs");
-        el_set(edit, EL_PROMPT_ESC, prompt, '\1');
+        el_set(edit, EL_PROMPT, prompt);
         el_set(edit, EL_HIST, ::history, history);
         // While a line is edited Ctrl-C is a key, which gives up the line; at other times it is the terminal's signal.
         el_set(edit, EL_ADDFN, "linnet-give-up", "give up the line", give_up);

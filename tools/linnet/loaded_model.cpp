@@ -152,8 +152,9 @@ void LoadedModel::load() {
 }
 
 std::string LoadedModel::name() const {
-    if (info_.name_bytes != 0) return for_terminal(std::string(info_.name, info_.name_bytes));
-    return file_.substr(file_.rfind('/') + 1);
+    const std::string file = file_.substr(file_.rfind('/') + 1);
+    const size_t dot = file.rfind(".linnet");
+    return for_terminal(dot == std::string::npos || dot == 0 ? file : file.substr(0, dot));
 }
 
 std::vector<int32_t> tokenize(linnet_model* model, const std::string& text, uint32_t flags) {

@@ -48,7 +48,7 @@ public:
     const linnet_options& options() const { return options_; }
     PosixPlatform& posix() { return posix_; }
     const linnet_platform& platform() const { return posix_.platform(); }
-    std::string name() const;  // the model's, or the file's
+    std::string name() const;  // the file's, which the person has chosen; what a model calls itself may be anything
     uint32_t threads() const { return posix_.platform().threads; }
     double load_seconds() const { return load_seconds_; }
 
