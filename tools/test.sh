@@ -97,12 +97,12 @@ part_asan() {
 }
 
 part_fuzz() {
-    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} fuzzer name log corpus seeds="$LINNET_ROOT/build/fuzz/seeds"
+    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} source fuzzer name log corpus seeds="$LINNET_ROOT/build/fuzz/seeds"
     build_part fuzz linnet_fuzzers || { record fuzz 0 1 0 $((SECONDS - started)) "the build failed"; return; }
     "$python" -B "$LINNET_ROOT/tests/fuzz/make_seeds.py" "$seeds" || say "  no seeds: the vocabularies are fuzzed from nothing"
-    for fuzzer in "$LINNET_ROOT"/build/fuzz/*fuzz_*; do
-        [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
-        name=${fuzzer##*/}
+    for source in "$LINNET_ROOT"/tests/fuzz/fuzz_*.cpp; do
+        name=linnet_$(basename "$source" .cpp)
+        fuzzer="$LINNET_ROOT/build/fuzz/$name"
         log="$LINNET_ROOT/build/fuzz/$name.log"
         corpus=("$fuzzer.corpus")
         mkdir -p "$fuzzer.corpus"

@@ -41,7 +41,7 @@ watch_size() {
 # download URL FILE SIZE: FILE grows until it has SIZE bytes; what is there already is kept. Says why when it cannot; returns 1.
 download() {
     local url=$1 file=$2 size=$3 tries=0 code have_bytes watcher
-    local progress=(--silent --show-error)
+    local progress=(--silent)
     [ -t 2 ] && progress=(--progress-bar)
     while [ $((tries += 1)) -le 5 ]; do
         have_bytes=$(file_size "$file")
