@@ -15,6 +15,7 @@ Sets (default: build):
   gcc     the same with g++ instead of clang
   model   what tools/get_model.sh needs               tools/packages_model.txt
   test    all that tools/test.sh needs, the sets above included
+  wasm    what builds the WebAssembly modules         tools/packages_wasm.txt
   peers   what tools/peers/ needs (node and npm)
 
 Options:
@@ -32,6 +33,7 @@ list() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$LINNET_ROOT/tools/
 packages_of() {
     case $1 in
         build) list packages.txt ;;
+        wasm) list packages.txt; list packages_wasm.txt ;;
         gcc) echo g++; list packages.txt | grep -vE '^(clang|lld)' ;;
         model) list packages_model.txt ;;
         test) list packages.txt; list packages_model.txt; list packages_test.txt ;;
@@ -60,6 +62,8 @@ present_otherwise() {
     case $1 in
         clang-19) have clang++-19 ;;
         lld-19) have ld.lld-19 ;;
+        llvm-19) have llvm-ar-19 ;;
+        node-acorn) [ -d /usr/share/nodejs/acorn ] ;;
         clang-format-19 | clang-tidy-19 | g++ | cmake | curl | python3 | npm) have "$1" ;;
         nodejs) have node ;;
         ninja-build) have ninja ;;

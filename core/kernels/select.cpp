@@ -13,6 +13,13 @@ constexpr const KernelTable* built[] = {
 #if LINNET_HAVE_AVX2
     &avx2_kernels,
 #endif
+// A WebAssembly module is valid as a whole or not at all: what is built in runs.
+#if LINNET_HAVE_WASM_RELAXED
+    &wasm_relaxed_kernels,
+#endif
+#if LINNET_HAVE_WASM_SIMD128
+    &wasm_simd128_kernels,
+#endif
     &scalar_kernels,
 };
 

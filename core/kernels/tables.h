@@ -10,6 +10,8 @@ namespace linnet {
 extern const KernelTable scalar_kernels;
 extern const KernelTable avx2_kernels;
 extern const KernelTable avx512_kernels;
+extern const KernelTable wasm_simd128_kernels;
+extern const KernelTable wasm_relaxed_kernels;
 // NOLINTEND(bugprone-dynamic-static-initializers)
 
 }  // namespace linnet

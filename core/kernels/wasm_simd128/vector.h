@@ -1,0 +1,168 @@
+// What WebAssembly's SIMD128 offers to the kernels: 16 lanes of 32 bits are four vectors, called quarters.
+#pragma once
+
+#include <wasm_simd128.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#define LINNET_INLINE __attribute__((always_inline)) static inline
+
+namespace linnet::wasm_simd128 {
+
+// A mask of one 16-bit value in every lane. It is loaded from memory through a pointer that the compiler cannot see through:
+// the engine V8 would build a vector constant anew at each use, and keeps what was loaded in a register.
+LINNET_INLINE v128_t mask16(uint16_t value) {
+    const uint16_t* from = &value;
+    __asm__("" : "+r"(from) : "m"(value));
+    return wasm_v128_load16_splat(from);
+}
+
+// Four f16 to f32, by the rule of half_to_float (bits to their places, then times 2^112).
+LINNET_INLINE v128_t widen_half(const void* from) {
+    const v128_t bits = wasm_i32x4_shl(wasm_i32x4_load16x4(from), 13);
+    const v128_t kept = wasm_v128_and(bits, wasm_i32x4_splat(static_cast<int32_t>(0x8fffe000u)));
+    return wasm_f32x4_mul(kept, wasm_f32x4_splat(0x1p112f));
+}
+
+// 16 lanes, as generic/ wants them. *_some: the first `count` lanes; a load puts zero into the others.
+struct Vector {
+    struct Float {
+        v128_t q[4];
+    };
+    struct Int {
+        v128_t q[4];
+    };
+    using Dot = v128_t;  // partial sums of an integer dot product, in no particular order
+
+    template <typename Result, typename Operation>
+    LINNET_INLINE Result each(Operation operation) {
+        return {{operation(0), operation(1), operation(2), operation(3)}};
+    }
+
+    LINNET_INLINE Float splat(float x) {
+        const v128_t all = wasm_f32x4_splat(x);
+        return {{all, all, all, all}};
+    }
+    LINNET_INLINE Float load(const float* from) {
+        return {{wasm_v128_load(from), wasm_v128_load(from + 4), wasm_v128_load(from + 8), wasm_v128_load(from + 12)}};
+    }
+    LINNET_INLINE Float load(const uint16_t* from) {
+        return {{widen_half(from), widen_half(from + 4), widen_half(from + 8), widen_half(from + 12)}};
+    }
+    LINNET_INLINE Float load(const int8_t* from) {
+        const v128_t low = wasm_i16x8_load8x8(from);
+        const v128_t high = wasm_i16x8_load8x8(from + 8);
+        return {{wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(low)),
+                 wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(low)),
+                 wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(high)),
+                 wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(high))}};
+    }
+    template <typename T>
+    LINNET_INLINE Float load_some(const T* from, uint32_t count) {
+        T whole[16] = {};
+        memcpy(whole, from, count * sizeof(T));
+        return load(whole);
+    }
+    LINNET_INLINE void store(float* to, const Float& x) {
+        for (int i = 0; i < 4; ++i) wasm_v128_store(to + i * 4, x.q[i]);
+    }
+    LINNET_INLINE void store_some(float* to, const Float& x, uint32_t count) {
+        float whole[16];
+        store(whole, x);
+        memcpy(to, whole, count * sizeof(float));
+    }
+
+    LINNET_INLINE Float add(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return wasm_f32x4_add(a.q[i], b.q[i]); });
+    }
+    LINNET_INLINE Float sub(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return wasm_f32x4_sub(a.q[i], b.q[i]); });
+    }
+    LINNET_INLINE Float mul(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return wasm_f32x4_mul(a.q[i], b.q[i]); });
+    }
+    LINNET_INLINE Float div(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return wasm_f32x4_div(a.q[i], b.q[i]); });
+    }
+    // a > b ? a : b and a < b ? a : b: b where one of them is a NaN. (pmax(b, a) is b < a ? a : b.)
+    LINNET_INLINE Float greater(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return wasm_f32x4_pmax(b.q[i], a.q[i]); });
+    }
+    LINNET_INLINE Float lesser(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return wasm_f32x4_pmin(b.q[i], a.q[i]); });
+    }
+    // x < limit ? 0 : value
+    LINNET_INLINE Float zero_where_less(const Float& value, const Float& x, const Float& limit) {
+        return each<Float>([&](int i) { return wasm_v128_andnot(value.q[i], wasm_f32x4_lt(x.q[i], limit.q[i])); });
+    }
+    LINNET_INLINE float sum(const Float& x) {
+        const v128_t four = wasm_f32x4_add(wasm_f32x4_add(x.q[0], x.q[2]), wasm_f32x4_add(x.q[1], x.q[3]));
+        const v128_t two = wasm_f32x4_add(four, wasm_i32x4_shuffle(four, four, 2, 3, 0, 1));
+        return wasm_f32x4_extract_lane(two, 0) + wasm_f32x4_extract_lane(two, 1);
+    }
+
+    LINNET_INLINE Int zero() { return splat_int(0); }
+    LINNET_INLINE Int splat_int(uint32_t x) {
+        const v128_t all = wasm_i32x4_splat(static_cast<int32_t>(x));
+        return {{all, all, all, all}};
+    }
+    LINNET_INLINE Int bits(const Float& x) { return {{x.q[0], x.q[1], x.q[2], x.q[3]}}; }
+    LINNET_INLINE Float from_bits(const Int& x) { return {{x.q[0], x.q[1], x.q[2], x.q[3]}}; }
+    LINNET_INLINE Int add_int(const Int& a, const Int& b) {
+        return each<Int>([&](int i) { return wasm_i32x4_add(a.q[i], b.q[i]); });
+    }
+    LINNET_INLINE Int and_int(const Int& a, const Int& b) {
+        return each<Int>([&](int i) { return wasm_v128_and(a.q[i], b.q[i]); });
+    }
+    LINNET_INLINE Int max_int(const Int& a, const Int& b) {
+        return each<Int>([&](int i) { return wasm_i32x4_max(a.q[i], b.q[i]); });
+    }
+    LINNET_INLINE Int shift_to_exponent(const Int& a) {
+        return each<Int>([&](int i) { return wasm_i32x4_shl(a.q[i], 23); });
+    }
+    LINNET_INLINE int32_t sum_int(const Int& x) {
+        return sum_dot(wasm_i32x4_add(wasm_i32x4_add(x.q[0], x.q[1]), wasm_i32x4_add(x.q[2], x.q[3])));
+    }
+    LINNET_INLINE int32_t largest_int(const Int& x) {
+        const v128_t four = wasm_i32x4_max(wasm_i32x4_max(x.q[0], x.q[1]), wasm_i32x4_max(x.q[2], x.q[3]));
+        const v128_t two = wasm_i32x4_max(four, wasm_i32x4_shuffle(four, four, 2, 3, 0, 1));
+        const int32_t a = wasm_i32x4_extract_lane(two, 0);
+        const int32_t b = wasm_i32x4_extract_lane(two, 1);
+        return a > b ? a : b;
+    }
+    // Values that fit.
+    LINNET_INLINE void store_narrow(int16_t* to, const Int& x) {
+        wasm_v128_store(to, wasm_i16x8_narrow_i32x4(x.q[0], x.q[1]));
+        wasm_v128_store(to + 8, wasm_i16x8_narrow_i32x4(x.q[2], x.q[3]));
+    }
+    LINNET_INLINE void store_narrow(int8_t* to, const Int& x) {
+        wasm_v128_store(to, wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(x.q[0], x.q[1]),
+                                                    wasm_i16x8_narrow_i32x4(x.q[2], x.q[3])));
+    }
+
+    LINNET_INLINE Dot no_dot() { return wasm_i32x4_splat(0); }
+    // sum + 16 products
+    LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
+        const v128_t low = wasm_i32x4_dot_i16x8(wasm_v128_load(q), wasm_i16x8_load8x8(k));
+        const v128_t high = wasm_i32x4_dot_i16x8(wasm_v128_load(q + 8), wasm_i16x8_load8x8(k + 8));
+        return wasm_i32x4_add(sum, wasm_i32x4_add(low, high));
+    }
+    LINNET_INLINE int32_t sum_dot(Dot x) {
+        const v128_t two = wasm_i32x4_add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
+        return wasm_i32x4_extract_lane(two, 0) + wasm_i32x4_extract_lane(two, 1);
+    }
+    LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
+        for (int i = 0; i < 8; i += 4) {
+            // A 4 by 4 transposition, of which the four rows are added.
+            const v128_t a = wasm_i32x4_add(wasm_i32x4_shuffle(x[i], x[i + 1], 0, 4, 1, 5),
+                                            wasm_i32x4_shuffle(x[i], x[i + 1], 2, 6, 3, 7));
+            const v128_t b = wasm_i32x4_add(wasm_i32x4_shuffle(x[i + 2], x[i + 3], 0, 4, 1, 5),
+                                            wasm_i32x4_shuffle(x[i + 2], x[i + 3], 2, 6, 3, 7));
+            wasm_v128_store(sums + i, wasm_i32x4_add(wasm_i64x2_shuffle(a, b, 0, 2), wasm_i64x2_shuffle(a, b, 1, 3)));
+        }
+    }
+};
+
+}  // namespace linnet::wasm_simd128

@@ -1,0 +1,98 @@
+#include "platform/wasm/thread_pool.h"
+
+namespace linnet {
+
+#ifdef __EMSCRIPTEN_PTHREADS__
+
+namespace {
+
+// Looks this often before it sleeps: about the serial work between two parallel steps. An engine has no pause instruction.
+constexpr int spins = 4000;
+
+void wait_for_change(std::atomic<uint32_t>& value, uint32_t old) {
+    for (int i = 0; i < spins; ++i) {
+        if (value.load(std::memory_order_acquire) != old) return;
+    }
+    // The standard library's own wait polls with pauses here, which are far too long.
+    __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t*>(&value), static_cast<int32_t>(old), -1);
+}
+
+void wake_all(std::atomic<uint32_t>& value) {
+    __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&value), 0xffffffffu);
+}
+
+}  // namespace
+
+WasmThreadPool::WasmThreadPool(uint32_t threads) {
+    for (uint32_t i = 1; i < threads && workers_ < most_workers; ++i) {
+        if (pthread_create(&handles_[workers_], nullptr, serve, this) != 0) break;
+        ++workers_;
+    }
+}
+
+WasmThreadPool::~WasmThreadPool() {
+    ending_.store(true, std::memory_order_relaxed);
+    signal_.fetch_add(1, std::memory_order_release);
+    wake_all(signal_);
+    for (uint32_t i = 0; i < workers_; ++i) pthread_join(handles_[i], nullptr);
+}
+
+void* WasmThreadPool::serve(void* pool) {
+    WasmThreadPool& self = *static_cast<WasmThreadPool*>(pool);
+    uint32_t seen = 0;
+    while (!self.ending_.load(std::memory_order_relaxed)) {
+        wait_for_change(self.signal_, seen);
+        seen = self.signal_.load(std::memory_order_acquire);
+        self.take_tasks();
+    }
+    return nullptr;
+}
+
+void WasmThreadPool::take_tasks() {
+    uint64_t job = job_.load(std::memory_order_acquire);
+    for (;;) {
+        const uint32_t left = static_cast<uint32_t>(job);
+        if (left == 0) return;
+        // These belong to `job` if the exchange succeeds: they only change after every task of a job is done.
+        const linnet_task task = task_.load(std::memory_order_relaxed);
+        void* const context = context_.load(std::memory_order_relaxed);
+        const uint32_t index = count_.load(std::memory_order_relaxed) - left;
+        if (!job_.compare_exchange_weak(job, job - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+        task(context, index);
+        if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) wake_all(unfinished_);
+        job = job_.load(std::memory_order_acquire);
+    }
+}
+
+void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
+    if (count <= 1 || workers_ == 0) {
+        for (uint32_t i = 0; i < count; ++i) task(context, i);
+        return;
+    }
+    task_.store(task, std::memory_order_relaxed);
+    context_.store(context, std::memory_order_relaxed);
+    count_.store(count, std::memory_order_relaxed);
+    unfinished_.store(count, std::memory_order_relaxed);
+    const uint64_t number = (job_.load(std::memory_order_relaxed) >> 32) + 1;
+    job_.store(number << 32 | count, std::memory_order_release);
+    signal_.fetch_add(1, std::memory_order_release);
+    wake_all(signal_);
+    take_tasks();
+    for (;;) {
+        const uint32_t unfinished = unfinished_.load(std::memory_order_acquire);
+        if (unfinished == 0) break;
+        wait_for_change(unfinished_, unfinished);
+    }
+}
+
+#else
+
+WasmThreadPool::WasmThreadPool(uint32_t) {}
+WasmThreadPool::~WasmThreadPool() = default;
+void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) task(context, i);
+}
+
+#endif
+
+}  // namespace linnet

@@ -1,0 +1,46 @@
+// Threads for linnet_platform.parallel in WebAssembly: workers over one shared memory. Without thread support in the build, or
+// with one thread, the caller does everything.
+//
+// The caller must not be a page's main thread, which may not wait; Linnet always runs in a worker.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "platform/platform.h"
+
+namespace linnet {
+
+class WasmThreadPool {
+public:
+    // The caller is one of the `threads`. Where the engine gives fewer workers, the pool is smaller.
+    explicit WasmThreadPool(uint32_t threads);
+    ~WasmThreadPool();
+    WasmThreadPool(const WasmThreadPool&) = delete;
+    WasmThreadPool& operator=(const WasmThreadPool&) = delete;
+
+    uint32_t threads() const { return workers_ + 1; }
+    // Runs task(context, i) for every i in [0, count). From one thread at a time.
+    void run(linnet_task task, void* context, uint32_t count);
+
+private:
+    static void* serve(void* pool);
+    void take_tasks();
+
+    static constexpr uint32_t most_workers = 15;
+    // Number of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which
+    // fails when the job has become another meanwhile.
+    alignas(64) std::atomic<uint64_t> job_{0};
+    std::atomic<linnet_task> task_{nullptr};
+    std::atomic<void*> context_{nullptr};
+    std::atomic<uint32_t> count_{0};
+    alignas(64) std::atomic<uint32_t> unfinished_{0};
+    alignas(64) std::atomic<uint32_t> signal_{0};  // changes with every job: workers sleep on it
+    std::atomic<bool> ending_{false};
+    pthread_t handles_[most_workers] = {};
+    uint32_t workers_ = 0;
+};
+
+}  // namespace linnet

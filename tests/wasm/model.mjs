@@ -1,0 +1,111 @@
+// One build of the module against the native command on the same model file: the bits of the logits and the text must be the
+// same. node model.mjs MODULE.mjs THREADS MODEL.linnet LINNET
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { resolve } from 'node:path';
+import assert from 'node:assert/strict';
+
+const [, , modulePath, threadsText, modelPath, command] = process.argv;
+const threads = Number(threadsText);
+const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
+const linnet = await create({ linnetThreads: threads });
+const descriptor = openSync(modelPath, 'r');
+let damage = -1;  // a byte that reads wrong
+const source = {
+    size: fstatSync(descriptor).size,
+    read(offset, into) {
+        // Node does not read into shared memory.
+        const copy = Buffer.alloc(into.length);
+        const bytes = readSync(descriptor, copy, 0, copy.length, offset);
+        if (damage >= offset && damage < offset + bytes) copy[damage - offset] ^= 1;
+        into.set(copy);
+        return bytes;
+    },
+};
+const native = (...argv) => execFileSync(command, argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+const good = (answer) => { assert.equal(answer.status, 'ok', answer.text); return answer; };
+
+const options = { context: 256, sessions: 2, threads };
+const plan = good(linnet.makePlan(source, options));
+for (const kernels of linnet.kernelNames()) {
+    const model = new linnet.Model();
+    const opened = good(model.open(source, { ...options, kernels }));
+    assert.equal(opened.totalBytes, plan.totalBytes);
+    const info = model.info();
+    assert.equal(info.kernels, kernels);
+    assert.equal(info.threads, threads);
+    const session = good(model.openSession()).session;
+
+    // Logits of every token, one at a time, and the last row of all in slices.
+    const tokens = Int32Array.from({ length: 40 }, (_, i) => (i * 97 + 3) % info.vocabulary);
+    const hash = createHash('sha256');
+    for (let n = 1; n <= tokens.length; ++n) {
+        const answer = good(model.evaluate(session, tokens.subarray(0, n), 1000));
+        assert.equal(answer.evaluated, 1);
+        const row = model.logits(session);
+        hash.update(Buffer.from(Uint8Array.from(new Uint8Array(row.buffer, row.byteOffset, row.byteLength))));
+    }
+    const ids = [...tokens].join(',');
+    const expected = native('logits', modelPath, '--tokens', ids, '--hash', '--context', '256').trim();
+    assert.equal(hash.digest('hex'), expected.split(/\s/)[0], `${kernels}: logits, one token at a time`);
+    const lastRow = Float32Array.from(model.logits(session));
+    const other = good(model.openSession()).session;
+    let slices = 0;
+    for (let done = false; !done; ++slices) done = good(model.evaluate(other, tokens, 5)).done;
+    assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: logits in slices`);
+    assert.deepEqual(model.tokens(other), tokens);
+
+    // A stop: the evaluation ends at once, and the session goes on afterwards.
+    const memory = new Int32Array(linnet.wasmMemory.buffer);
+    Atomics.store(memory, model.stopAddress() / 4, 1);
+    good(model.rewind(other, 0));
+    assert.equal(model.evaluate(other, tokens, 1000).status, 'cancelled');
+    model.clearStop();
+    for (let done = false; !done;) done = good(model.evaluate(other, tokens, 50)).done;
+    assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: after a stop`);
+    model.closeSession(other);
+
+    if (info.hasTokenizer) {
+        const prompt = 'Once upon a time, in a';
+        const promptTokens = good(model.tokenize(prompt, 0)).tokens;
+        for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;
+        const generate = (extra) => {
+            good(model.begin(session, { temperature: 0, maxTokens: 48, ...extra }));
+            let text = '';
+            for (;;) {
+                const step = good(model.step(session));
+                text += step.piece;
+                if (step.finish !== undefined) return { text, finish: step.finish };
+            }
+        };
+        const ours = generate({});
+        const theirs = JSON.parse(native('run', modelPath, '--prompt', prompt, '-n', '48', '--temperature', '0', '--json',
+            '--context', '256'));
+        assert.equal(ours.text, theirs.text, `${kernels}: the text`);
+        // A stop string: the text ends before it, and nothing of it is shown.
+        const word = ours.text.slice(4, 7);
+        for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;
+        const stopped = generate({ stop: [word] });
+        assert.equal(stopped.finish, 'stop');
+        assert.equal(stopped.text, ours.text.slice(0, ours.text.indexOf(word)));
+        assert.equal(good(model.detokenize(promptTokens, 0)).piece.trim(), prompt);
+    }
+    assert.equal(model.evaluate(99, tokens, 10).status, 'bad argument');
+    assert.equal(model.step(99).status, 'bad argument');
+    model.delete();
+    console.log(`${modulePath} ${kernels}, ${threads} thread(s): ${expected.slice(0, 16)}…, ${slices} slices`);
+}
+
+// What cannot be: a sentence, never an exception.
+const model = new linnet.Model();
+assert.equal(model.open(source, { ...options, memory: 1000 }).status, 'does not fit');
+damage = source.size - 200_000;
+const broken = new linnet.Model().open(source, options);
+assert.equal(broken.status, 'bad file');
+assert.ok(broken.text.length > 20);
+damage = -1;
+assert.equal(new linnet.Model().open({ size: source.size, read: () => 0 }, options).status, 'input/output');
+closeSync(descriptor);
+process.exit(0);

@@ -1,0 +1,38 @@
+// The names under which JavaScript sees Linnet.
+#include <emscripten/bind.h>
+
+#include "wasm/bindings/benchmark.h"
+#include "wasm/bindings/model.h"
+
+using linnet::Model;
+
+namespace {
+
+emscripten::val kernel_name_array() { return emscripten::val::array(linnet::kernel_names()); }
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(linnet) {
+    emscripten::class_<Model>("Model")
+        .constructor<>()
+        .function("open", &Model::open)
+        .function("info", &Model::info)
+        .function("stopAddress", &Model::stop_address)
+        .function("clearStop", &Model::clear_stop)
+        .function("tokenize", &Model::tokenize)
+        .function("detokenize", &Model::detokenize)
+        .function("chatTokens", &Model::chat_tokens)
+        .function("chatFit", &Model::chat_fit)
+        .function("openSession", &Model::open_session)
+        .function("closeSession", &Model::close_session)
+        .function("tokens", &Model::tokens)
+        .function("rewind", &Model::rewind)
+        .function("evaluate", &Model::evaluate)
+        .function("logits", &Model::logits)
+        .function("stats", &Model::stats)
+        .function("begin", &Model::begin)
+        .function("step", &Model::step);
+    emscripten::function("makePlan", &linnet::make_plan);
+    emscripten::function("kernelNames", &kernel_name_array);
+    emscripten::function("measureKernels", &linnet::measure_kernels);
+}

@@ -1,0 +1,261 @@
+#include "wasm/bindings/model.h"
+
+#include <emscripten.h>
+
+#include <cstdlib>
+
+#include "wasm/bindings/values.h"
+
+namespace linnet {
+
+using emscripten::val;
+
+namespace {
+
+constexpr const char* no_model = "No model is open.";
+constexpr const char* no_session = "There is no such session, or it has been closed.";
+
+uint32_t role_of(const std::string& role) {
+    return role == "system" ? LINNET_ROLE_SYSTEM : role == "assistant" ? LINNET_ROLE_ASSISTANT : LINNET_ROLE_USER;
+}
+
+// The core's messages point into `texts`.
+std::vector<linnet_message> read_messages(const val& from, std::vector<std::string>& texts) {
+    const uint32_t count = from["length"].as<uint32_t>();
+    std::vector<linnet_message> messages(count);
+    texts.reserve(count);
+    for (uint32_t i = 0; i < count; ++i) {
+        texts.push_back(from[i]["content"].as<std::string>());
+        messages[i] = {role_of(from[i]["role"].as<std::string>()), texts[i].data(), texts[i].size()};
+    }
+    return messages;
+}
+
+}  // namespace
+
+val make_plan(val source, val options_value) {
+    linnet_options options = linnet_default_options();
+    std::string kernels;
+    read_options(options_value, options, kernels);
+    const val threads = options_value["threads"];
+    // The plan has room for each thread, but none is started for it.
+    WasmPlatform platform(source, 1);
+    linnet_platform table = platform.table();
+    if (threads.isNumber()) table.threads = threads.as<uint32_t>();
+    linnet_plan plan{};
+    linnet_error error{};
+    const linnet_status status = linnet_make_plan(&table, &options, &plan, &error);
+    val result = answer(status, error);
+    if (status == LINNET_OK) write_plan(plan, result);
+    return result;
+}
+
+Model::~Model() { free(arena_); }
+
+val Model::open(val source, val options_value) {
+    if (model_ != nullptr) return refusal(LINNET_BAD_ARGUMENT, "A model is open already.");
+    linnet_options options = linnet_default_options();
+    std::string kernels;
+    read_options(options_value, options, kernels);
+    const val threads = options_value["threads"];
+    platform_ = std::make_unique<WasmPlatform>(source, threads.isNumber() ? threads.as<uint32_t>() : 1);
+    linnet_plan plan{};
+    linnet_error error{};
+    linnet_status status = linnet_make_plan(&platform_->table(), &options, &plan, &error);
+    if (status != LINNET_OK) return answer(status, error);
+    if (plan.total_bytes < SIZE_MAX) {
+        arena_ = aligned_alloc(LINNET_ARENA_ALIGNMENT, (static_cast<size_t>(plan.total_bytes) + 63) / 64 * 64);
+    }
+    if (arena_ == nullptr) {
+        return refusal(LINNET_DOES_NOT_FIT, "This browser gives a tab less memory than the model needs. Close other tabs, ask "
+                                            "for a shorter context, or take a smaller model.");
+    }
+    status = linnet_open(&platform_->table(), &options, arena_, static_cast<size_t>(plan.total_bytes), &model_, &error);
+    val result = answer(status, error);
+    if (status == LINNET_OK) {
+        write_plan(plan, result);
+    } else {
+        model_ = nullptr;
+        free(arena_);
+        arena_ = nullptr;
+    }
+    return result;
+}
+
+val Model::info() const {
+    if (model_ == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_model);
+    linnet_info info{};
+    linnet_get_info(model_, &info);
+    val result = info_value(info);
+    result.set("threads", threads());
+    return result;
+}
+
+uint32_t Model::threads() const { return platform_ ? platform_->threads() : 1; }
+
+uint32_t Model::stop_address() const {
+    return platform_ ? static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&platform_->stop())) : 0;
+}
+
+void Model::clear_stop() {
+    if (platform_) platform_->stop().store(0, std::memory_order_relaxed);
+}
+
+val Model::tokenize(const std::string& text, uint32_t flags) {
+    if (model_ == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_model);
+    linnet_error error{};
+    size_t count = 0;
+    linnet_status status = linnet_tokenize(model_, text.data(), text.size(), flags, nullptr, 0, &count, &error);
+    std::vector<int32_t> tokens(count);
+    if (status == LINNET_OK) {
+        status = linnet_tokenize(model_, text.data(), text.size(), flags, tokens.data(), count, &count, &error);
+    }
+    val result = answer(status, error);
+    if (status == LINNET_OK) result.set("tokens", token_array(tokens.data(), count));
+    return result;
+}
+
+val Model::detokenize(val tokens, uint32_t flags) {
+    if (model_ == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_model);
+    linnet_error error{};
+    linnet_text_stream stream{};
+    std::string text;
+    char piece[512];
+    size_t bytes = 0;
+    for (const int32_t token : token_vector(tokens)) {
+        const linnet_status status = linnet_detokenize(model_, &stream, token, flags, piece, sizeof piece, &bytes, &error);
+        if (status != LINNET_OK) return answer(status, error);
+        text.append(piece, bytes);
+    }
+    linnet_detokenize_end(&stream, piece, sizeof piece, &bytes);
+    text.append(piece, bytes);
+    val result = answer(LINNET_OK, error);
+    result.set("piece", text);
+    return result;
+}
+
+val Model::chat_tokens(val messages_value, uint32_t flags) {
+    if (model_ == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_model);
+    std::vector<std::string> texts;
+    const std::vector<linnet_message> messages = read_messages(messages_value, texts);
+    linnet_error error{};
+    size_t count = 0;
+    linnet_status status = linnet_chat_tokens(model_, messages.data(), messages.size(), flags, nullptr, 0, &count, &error);
+    std::vector<int32_t> tokens(count);
+    if (status == LINNET_OK) {
+        status = linnet_chat_tokens(model_, messages.data(), messages.size(), flags, tokens.data(), count, &count, &error);
+    }
+    val result = answer(status, error);
+    if (status == LINNET_OK) result.set("tokens", token_array(tokens.data(), count));
+    return result;
+}
+
+val Model::chat_fit(val messages_value, uint32_t answer_tokens) {
+    if (model_ == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_model);
+    std::vector<std::string> texts;
+    const std::vector<linnet_message> messages = read_messages(messages_value, texts);
+    linnet_error error{};
+    size_t forgotten = 0;
+    const linnet_status status =
+        linnet_chat_fit(model_, messages.data(), messages.size(), answer_tokens, &forgotten, &error);
+    val result = answer(status, error);
+    if (status == LINNET_OK) result.set("forgotten", static_cast<uint32_t>(forgotten));
+    return result;
+}
+
+linnet_session* Model::session_of(uint32_t index) const { return index < slots_.size() ? slots_[index].session : nullptr; }
+
+val Model::open_session() {
+    if (model_ == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_model);
+    linnet_error error{};
+    linnet_session* session = nullptr;
+    const linnet_status status = linnet_session_open(model_, &session, &error);
+    val result = answer(status, error);
+    if (status != LINNET_OK) return result;
+    uint32_t index = 0;
+    while (index < slots_.size() && slots_[index].session != nullptr) ++index;
+    if (index == slots_.size()) slots_.emplace_back();
+    slots_[index] = Slot{};
+    slots_[index].session = session;
+    result.set("session", index);
+    return result;
+}
+
+void Model::close_session(uint32_t index) {
+    if (linnet_session* session = session_of(index)) {
+        linnet_session_close(session);
+        slots_[index] = Slot{};
+    }
+}
+
+val Model::tokens(uint32_t index) const {
+    const linnet_session* session = session_of(index);
+    return session == nullptr ? val::null() : token_array(linnet_tokens(session), linnet_length(session));
+}
+
+val Model::rewind(uint32_t index, uint32_t length) {
+    linnet_session* session = session_of(index);
+    if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
+    linnet_error error{};
+    return answer(linnet_rewind(session, length, &error), error);
+}
+
+val Model::evaluate(uint32_t index, val tokens_value, double milliseconds) {
+    linnet_session* session = session_of(index);
+    if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
+    const std::vector<int32_t> tokens = token_vector(tokens_value);
+    const double start = emscripten_get_now();
+    linnet_error error{};
+    linnet_status status = LINNET_OK;
+    slots_[index].running = false;
+    // What is held in common stays; where all is held but no logits are there, the last token is computed again.
+    uint32_t length = linnet_length(session);
+    const int32_t* held = linnet_tokens(session);
+    uint32_t common = 0;
+    while (common < length && common < tokens.size() && held[common] == tokens[common]) ++common;
+    if (common == tokens.size() && common != 0 && (length != common || linnet_logits(session) == nullptr)) --common;
+    if (common < length) status = linnet_rewind(session, common, &error);
+    uint32_t evaluated = 0;
+    while (status == LINNET_OK && common + evaluated < tokens.size()) {
+        const double left = milliseconds - (emscripten_get_now() - start);
+        if (evaluated != 0 && left < milliseconds_per_token_) break;
+        // The first slice of a model, whose speed is not known yet, is one tile of tokens.
+        uint32_t count = 4;
+        if (milliseconds_per_token_ > 0) {
+            const double fits = left / milliseconds_per_token_;
+            count = fits < 1 ? 1 : fits > 512 ? 512 : static_cast<uint32_t>(fits);
+            if (count > 4) count = count / 4 * 4;  // kernels take four tokens at a time
+        }
+        const size_t remaining = tokens.size() - common - evaluated;
+        if (count > remaining) count = static_cast<uint32_t>(remaining);
+        const double before = emscripten_get_now();
+        status = linnet_evaluate(session, tokens.data() + common + evaluated, count, &error);
+        if (status == LINNET_OK) {
+            milliseconds_per_token_ = (emscripten_get_now() - before) / count;
+            evaluated += count;
+        }
+    }
+    val result = answer(status, error);
+    result.set("evaluated", evaluated);
+    result.set("done", status == LINNET_OK && common + evaluated == tokens.size());
+    return result;
+}
+
+val Model::logits(uint32_t index) const {
+    const linnet_session* session = session_of(index);
+    const float* logits = session == nullptr ? nullptr : linnet_logits(session);
+    if (logits == nullptr) return val::null();
+    linnet_info info{};
+    linnet_get_info(model_, &info);
+    return val(emscripten::typed_memory_view(info.vocabulary, logits));
+}
+
+val Model::stats(uint32_t index) const {
+    const linnet_session* session = session_of(index);
+    if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
+    linnet_stats stats{};
+    linnet_get_stats(session, &stats);
+    return stats_value(stats);
+}
+
+}  // namespace linnet

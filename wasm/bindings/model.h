@@ -1,0 +1,88 @@
+// What the package's worker drives: one open model with its sessions, in steps that are short enough to be stopped in between.
+//
+// A worker without shared memory hears of a stop only when it returns to its event loop. So nothing here runs long: `evaluate`
+// takes as many tokens as fit into the time that it is given, and `step` brings one token.
+#pragma once
+
+#include <emscripten/val.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/linnet.h"
+#include "platform/wasm/wasm_platform.h"
+
+namespace linnet {
+
+class Model {
+public:
+    Model() = default;
+    ~Model();
+    Model(const Model&) = delete;
+    Model& operator=(const Model&) = delete;
+
+    // { status, text?, plan fields }. `source` is platform/wasm's; options are linnet_options with `threads`.
+    emscripten::val open(emscripten::val source, emscripten::val options);
+    emscripten::val info() const;
+    uint32_t threads() const;
+    // Byte address of the word that stops (see WasmPlatform::stop).
+    uint32_t stop_address() const;
+    void clear_stop();
+
+    // { status, text?, tokens }
+    emscripten::val tokenize(const std::string& text, uint32_t flags);
+    // { status, text?, piece }: the text of these tokens, whole.
+    emscripten::val detokenize(emscripten::val tokens, uint32_t flags);
+    // messages: [{ role: "system" | "user" | "assistant", content: string }]. { status, text?, tokens }
+    emscripten::val chat_tokens(emscripten::val messages, uint32_t flags);
+    // { status, text?, forgotten }
+    emscripten::val chat_fit(emscripten::val messages, uint32_t answer_tokens);
+
+    // { status, text?, session }: a small number.
+    emscripten::val open_session();
+    void close_session(uint32_t session);
+    emscripten::val tokens(uint32_t session) const;
+    emscripten::val rewind(uint32_t session, uint32_t length);
+    // Makes the session hold exactly these tokens: what it holds in common with them stays. Works for about `milliseconds`, at
+    // least one token. { status, text?, done, evaluated }; call again with the same tokens until done.
+    emscripten::val evaluate(uint32_t session, emscripten::val tokens, double milliseconds);
+    // After the last evaluated token: a view into the module's memory, valid until the next call; null before the first.
+    emscripten::val logits(uint32_t session) const;
+    emscripten::val stats(uint32_t session) const;
+
+    // options: sampling's, maxTokens, stop: string[], ignoreEnd, special. { status, text? }
+    emscripten::val begin(uint32_t session, emscripten::val options);
+    // One token: { status, text?, token, piece, finish? }; finish: "end", "stop", "length", "context".
+    emscripten::val step(uint32_t session);
+
+private:
+    // A generation under way. `pending` was given out but is evaluated only when another token is wanted.
+    struct Slot {
+        linnet_session* session = nullptr;
+        linnet_sampling sampling{};
+        uint32_t max_tokens = 0;
+        uint32_t flags = 0;
+        bool ignore_end = false;
+        std::vector<std::string> stops;
+        linnet_text_stream stream{};
+        std::string held;  // could be the beginning of a stop string
+        int32_t pending = -1;
+        uint32_t generated = 0;
+        bool running = false;
+    };
+
+    linnet_session* session_of(uint32_t index) const;
+    void finish(Slot& slot, const char* why, emscripten::val& result);
+
+    std::unique_ptr<WasmPlatform> platform_;
+    void* arena_ = nullptr;
+    linnet_model* model_ = nullptr;
+    std::vector<Slot> slots_;
+    double milliseconds_per_token_ = 0;  // of prefill, as it was last
+};
+
+// { status, text?, plan fields }: reads the header alone.
+emscripten::val make_plan(emscripten::val source, emscripten::val options);
+
+}  // namespace linnet

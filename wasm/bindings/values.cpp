@@ -1,0 +1,103 @@
+#include "wasm/bindings/values.h"
+
+namespace linnet {
+
+using emscripten::val;
+
+namespace {
+
+template <typename Number>
+void take(const val& from, const char* name, Number& to) {
+    const val value = from[name];
+    if (!value.isUndefined() && !value.isNull()) to = static_cast<Number>(value.as<double>());
+}
+
+val number(uint64_t value) { return val(static_cast<double>(value)); }
+
+}  // namespace
+
+val refusal(linnet_status status, const char* text) {
+    val result = val::object();
+    result.set("status", std::string(linnet_status_name(status)));
+    if (status != LINNET_OK) result.set("text", std::string(text));
+    return result;
+}
+
+val answer(linnet_status status, const linnet_error& error) { return refusal(status, error.text); }
+
+void read_options(const val& from, linnet_options& options, std::string& kernels) {
+    take(from, "context", options.context);
+    take(from, "batch", options.batch);
+    take(from, "sessions", options.sessions);
+    take(from, "memory", options.memory);
+    take(from, "verify", options.verify);
+    take(from, "textOnly", options.text_only);
+    take(from, "kvFormat", options.kv_format);
+    const val name = from["kernels"];
+    if (name.isString()) {
+        kernels = name.as<std::string>();
+        options.kernels = kernels.c_str();
+    }
+}
+
+void read_sampling(const val& from, linnet_sampling& sampling) {
+    take(from, "temperature", sampling.temperature);
+    take(from, "topK", sampling.top_k);
+    take(from, "topP", sampling.top_p);
+    take(from, "minP", sampling.min_p);
+    take(from, "repetitionPenalty", sampling.repetition_penalty);
+    take(from, "repetitionWindow", sampling.repetition_window);
+    take(from, "seed", sampling.seed);
+}
+
+void write_plan(const linnet_plan& plan, val& to) {
+    to.set("weightsBytes", number(plan.weights_bytes));
+    to.set("kvBytes", number(plan.kv_bytes));
+    to.set("activationBytes", number(plan.activation_bytes));
+    to.set("tokenizerBytes", number(plan.tokenizer_bytes));
+    to.set("sessionBytes", number(plan.session_bytes));
+    to.set("otherBytes", number(plan.other_bytes));
+    to.set("totalBytes", number(plan.total_bytes));
+    to.set("context", plan.context);
+    to.set("batch", plan.batch);
+    to.set("layersResident", plan.layers_resident);
+    to.set("layersStreamed", plan.layers_streamed);
+    to.set("weightBytesPerToken", number(plan.weight_bytes_per_token));
+}
+
+val info_value(const linnet_info& info) {
+    val result = val::object();
+    result.set("name", std::string(info.name, info.name_bytes));
+    result.set("vocabulary", info.vocabulary);
+    result.set("hidden", info.hidden);
+    result.set("layers", info.layers);
+    result.set("context", info.context);
+    result.set("modelContext", info.model_context);
+    result.set("hasTokenizer", info.has_tokenizer != 0);
+    result.set("chatTemplate", std::string(info.chat_template_name));
+    result.set("kernels", std::string(info.kernels));
+    result.set("bosToken", info.bos_token);
+    result.set("eosTokens", token_array(info.eos_tokens, info.eos_count));
+    result.set("parameters", number(info.parameters));
+    return result;
+}
+
+val stats_value(const linnet_stats& stats) {
+    val result = val::object();
+    result.set("prefillTokens", number(stats.prefill_tokens));
+    result.set("prefillMicroseconds", number(stats.prefill_microseconds));
+    result.set("decodeTokens", number(stats.decode_tokens));
+    result.set("decodeMicroseconds", number(stats.decode_microseconds));
+    result.set("bytesRead", number(stats.bytes_read));
+    result.set("arenaBytes", number(stats.arena_bytes));
+    result.set("rebuilds", number(stats.rebuilds));
+    return result;
+}
+
+val token_array(const int32_t* tokens, size_t count) {
+    return val::global("Int32Array").new_(val(emscripten::typed_memory_view(count, tokens)));
+}
+
+std::vector<int32_t> token_vector(const val& tokens) { return emscripten::convertJSArrayToNumberVector<int32_t>(tokens); }
+
+}  // namespace linnet

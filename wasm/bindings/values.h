@@ -1,0 +1,29 @@
+// Between the core's structures and JavaScript's values.
+#pragma once
+
+#include <emscripten/val.h>
+
+#include <string>
+#include <vector>
+
+#include "core/linnet.h"
+
+namespace linnet {
+
+// { status: "ok" } or { status: "bad file", text: "…" }: how every call that can fail answers.
+emscripten::val answer(linnet_status status, const linnet_error& error);
+emscripten::val refusal(linnet_status status, const char* text);
+
+// Fields that are absent keep what `options` has. Names are checked by the package in JavaScript.
+void read_options(const emscripten::val& from, linnet_options& options, std::string& kernels);
+void read_sampling(const emscripten::val& from, linnet_sampling& sampling);
+
+void write_plan(const linnet_plan& plan, emscripten::val& to);
+emscripten::val info_value(const linnet_info& info);
+emscripten::val stats_value(const linnet_stats& stats);
+
+// A copy: Int32Array.
+emscripten::val token_array(const int32_t* tokens, size_t count);
+std::vector<int32_t> token_vector(const emscripten::val& tokens);
+
+}  // namespace linnet

@@ -1,0 +1,25 @@
+# Emscripten as a CMake toolchain: the em++ that LINNET_EMXX names, else what tools/emscripten.sh has ready (and fetches, the
+# first time). try_compile reads this file again, in the same environment.
+if(DEFINED ENV{LINNET_EMXX})
+  set(LINNET_EMXX $ENV{LINNET_EMXX})
+else()
+  execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/../tools/emscripten.sh
+    OUTPUT_VARIABLE LINNET_EMXX OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  set(ENV{LINNET_EMXX} ${LINNET_EMXX})
+endif()
+get_filename_component(LINNET_EMSCRIPTEN_FOLDER ${LINNET_EMXX} DIRECTORY)
+
+set(CMAKE_SYSTEM_NAME Emscripten)
+set(CMAKE_SYSTEM_VERSION 1)
+set(CMAKE_SYSTEM_PROCESSOR wasm32)
+set(CMAKE_CROSSCOMPILING TRUE)
+set(EMSCRIPTEN TRUE)
+set(CMAKE_C_COMPILER ${LINNET_EMSCRIPTEN_FOLDER}/emcc)
+set(CMAKE_CXX_COMPILER ${LINNET_EMSCRIPTEN_FOLDER}/em++)
+set(CMAKE_AR ${LINNET_EMSCRIPTEN_FOLDER}/emar CACHE FILEPATH "Emscripten's ar")
+set(CMAKE_RANLIB ${LINNET_EMSCRIPTEN_FOLDER}/emranlib CACHE FILEPATH "Emscripten's ranlib")
+set(CMAKE_C_COMPILER_TARGET wasm32-unknown-emscripten)
+set(CMAKE_CXX_COMPILER_TARGET wasm32-unknown-emscripten)
+set(CMAKE_EXECUTABLE_SUFFIX .mjs)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set_property(GLOBAL PROPERTY TARGET_SUPPORTS_SHARED_LIBS FALSE)
