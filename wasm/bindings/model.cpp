@@ -67,8 +67,9 @@ val Model::open(val source, val options_value) {
         arena_ = aligned_alloc(LINNET_ARENA_ALIGNMENT, (static_cast<size_t>(plan.total_bytes) + 63) / 64 * 64);
     }
     if (arena_ == nullptr) {
-        return refusal(LINNET_DOES_NOT_FIT, "This browser gives a tab less memory than the model needs. Close other tabs, ask "
-                                            "for a shorter context, or take a smaller model.");
+        return refusal(LINNET_DOES_NOT_FIT,
+                       "This browser gives a tab less memory than the model needs. Close other tabs, ask "
+                       "for a shorter context, or take a smaller model.");
     }
     status = linnet_open(&platform_->table(), &options, arena_, static_cast<size_t>(plan.total_bytes), &model_, &error);
     val result = answer(status, error);
@@ -156,8 +157,7 @@ val Model::chat_fit(val messages_value, uint32_t answer_tokens) {
     const std::vector<linnet_message> messages = read_messages(messages_value, texts);
     linnet_error error{};
     size_t forgotten = 0;
-    const linnet_status status =
-        linnet_chat_fit(model_, messages.data(), messages.size(), answer_tokens, &forgotten, &error);
+    const linnet_status status = linnet_chat_fit(model_, messages.data(), messages.size(), answer_tokens, &forgotten, &error);
     val result = answer(status, error);
     if (status == LINNET_OK) result.set("forgotten", static_cast<uint32_t>(forgotten));
     return result;

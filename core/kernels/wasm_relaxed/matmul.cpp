@@ -1,8 +1,8 @@
 // int4 with relaxed SIMD: i16x8.relaxed_dot_i8x16_i7x16 of activations (8 bits, signed) and nibbles (value + 8: 0..15). What
 // engines may do differently, a second operand above 127 and a sum beyond 16 bits, does not come up: two products are at most
 // 2 * 15 * 127, and the eight such sums of a lane in 32 columns 30480, below 2^15. So the bits are the same everywhere.
-#include "core/kernels/wasm_relaxed/wasm_relaxed.h"
 #include "core/kernels/wasm_simd128/matmul.h"
+#include "core/kernels/wasm_relaxed/wasm_relaxed.h"
 
 namespace linnet::wasm_relaxed {
 

@@ -40,10 +40,10 @@ struct Int4 {
                 const v128_t a_fifth = wasm_i16x8_shr(wasm_i16x8_shl(odd, 8), 8);
                 const v128_t a_sixth = wasm_i16x8_shr(odd, 8);
                 for (uint32_t q = 0; q < Q; ++q) {
-                    const v128_t low = wasm_i32x4_add(wasm_i32x4_dot_i16x8(first[q], a_first),
-                                                      wasm_i32x4_dot_i16x8(second[q], a_second));
-                    const v128_t high = wasm_i32x4_add(wasm_i32x4_dot_i16x8(fifth[q], a_fifth),
-                                                       wasm_i32x4_dot_i16x8(sixth[q], a_sixth));
+                    const v128_t low =
+                        wasm_i32x4_add(wasm_i32x4_dot_i16x8(first[q], a_first), wasm_i32x4_dot_i16x8(second[q], a_second));
+                    const v128_t high =
+                        wasm_i32x4_add(wasm_i32x4_dot_i16x8(fifth[q], a_fifth), wasm_i32x4_dot_i16x8(sixth[q], a_sixth));
                     out[t][q] = wasm_i32x4_add(out[t][q], wasm_i32x4_add(low, high));
                 }
             }

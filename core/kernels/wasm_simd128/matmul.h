@@ -47,8 +47,8 @@ struct Int8 {
                 const v128_t a_even = wasm_i16x8_shr(wasm_i16x8_shl(four, 8), 8);
                 const v128_t a_odd = wasm_i16x8_shr(four, 8);
                 for (uint32_t q = 0; q < Q; ++q) {
-                    out[t][q] = wasm_i32x4_add(out[t][q], wasm_i32x4_add(wasm_i32x4_dot_i16x8(even[q], a_even),
-                                                                         wasm_i32x4_dot_i16x8(odd[q], a_odd)));
+                    out[t][q] = wasm_i32x4_add(
+                        out[t][q], wasm_i32x4_add(wasm_i32x4_dot_i16x8(even[q], a_even), wasm_i32x4_dot_i16x8(odd[q], a_odd)));
                 }
             }
         }
@@ -160,7 +160,8 @@ void matmul_with(const PackedMatrix& matrix, const Activations& x, uint32_t toke
             if (f32) {
                 const float* from[2];
                 for (uint32_t t = 0; t < count; ++t) from[t] = x.f32 + (token + t) * x.f32_stride;
-                count == 1 ? tile_f32<1>(block.at, matrix.columns, from, out) : tile_f32<2>(block.at, matrix.columns, from, out);
+                count == 1 ? tile_f32<1>(block.at, matrix.columns, from, out)
+                           : tile_f32<2>(block.at, matrix.columns, from, out);
             } else {
                 Token from[tile_tokens];
                 for (uint32_t t = 0; t < count; ++t) {

@@ -138,8 +138,8 @@ struct Vector {
         wasm_v128_store(to + 8, wasm_i16x8_narrow_i32x4(x.q[2], x.q[3]));
     }
     LINNET_INLINE void store_narrow(int8_t* to, const Int& x) {
-        wasm_v128_store(to, wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(x.q[0], x.q[1]),
-                                                    wasm_i16x8_narrow_i32x4(x.q[2], x.q[3])));
+        wasm_v128_store(
+            to, wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(x.q[0], x.q[1]), wasm_i16x8_narrow_i32x4(x.q[2], x.q[3])));
     }
 
     LINNET_INLINE Dot no_dot() { return wasm_i32x4_splat(0); }
@@ -156,8 +156,8 @@ struct Vector {
     LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
         for (int i = 0; i < 8; i += 4) {
             // A 4 by 4 transposition, of which the four rows are added.
-            const v128_t a = wasm_i32x4_add(wasm_i32x4_shuffle(x[i], x[i + 1], 0, 4, 1, 5),
-                                            wasm_i32x4_shuffle(x[i], x[i + 1], 2, 6, 3, 7));
+            const v128_t a =
+                wasm_i32x4_add(wasm_i32x4_shuffle(x[i], x[i + 1], 0, 4, 1, 5), wasm_i32x4_shuffle(x[i], x[i + 1], 2, 6, 3, 7));
             const v128_t b = wasm_i32x4_add(wasm_i32x4_shuffle(x[i + 2], x[i + 3], 0, 4, 1, 5),
                                             wasm_i32x4_shuffle(x[i + 2], x[i + 3], 2, 6, 3, 7));
             wasm_v128_store(sums + i, wasm_i32x4_add(wasm_i64x2_shuffle(a, b, 0, 2), wasm_i64x2_shuffle(a, b, 1, 3)));
