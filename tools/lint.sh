@@ -53,7 +53,7 @@ check_format() {
 
 check_tidy() {
     local files bad logs
-    [ -f build/native/compile_commands.json ] || fail "clang-tidy wants build/native: run cmake --preset native first."
+    [ -f build/native/compile_commands.json ] || fail "clang-tidy wants build/native: run cmake --preset native && cmake --build build/native first."
     # Files that are compiled natively: compile_commands.json has one "file" line for each. What a stranger's bytes can reach;
     # the command and the tests spend minutes in other people's headers.
     mapfile -t files < <(sed -n 's/^ *"file": "\(.*\/\(core\|platform\|tools\/converter\)\/.*\.cpp\)",\{0,1\}$/\1/p' build/native/compile_commands.json | sort -u)

@@ -124,7 +124,8 @@ part_fuzz() {
 
 part_lint() {
     local started=$SECONDS passed failed counts
-    [ -f "$LINNET_ROOT/build/native/compile_commands.json" ] || build_part native || true
+    # clang-tidy reads how files are compiled, and wants what the build makes for that (precompiled headers).
+    build_part native || { record lint 0 1 0 $((SECONDS - started)) "the build failed"; return; }
     say "== lint"
     counts=$("$LINNET_ROOT/tools/lint.sh" --counts) || true
     read -r passed failed <<<"${counts:-0 1}"
