@@ -158,7 +158,8 @@ TEST_CASE("attention: the scalar kernels are dot products and weighted sums") {
                 static_cast<double>(head.query_scale) * static_cast<double>(head.scales[i * head.scale_stride]), 0.125, 0.125};
             for (int k = 0; k < 3; ++k) {
                 // int8: three roundings; the others: one a term of a partial sum, the tree, the scale.
-                const double limit = (k == 0 ? 4.0 : static_cast<double>(dim / 16) + 7.0) * 0x1p-24 * size[k] * std::fabs(factor[k]);
+                const double limit =
+                    (k == 0 ? 4.0 : static_cast<double>(dim / 16) + 7.0) * 0x1p-24 * size[k] * std::fabs(factor[k]);
                 const double error = std::fabs(static_cast<double>(results[static_cast<size_t>(k)][i]) - dot[k] * factor[k]);
                 REQUIRE(error <= limit);
             }
