@@ -41,7 +41,10 @@ val make_plan(val source, val options_value) {
     // The plan has room for each thread, but none is started for it.
     WasmPlatform platform(source, 1);
     linnet_platform table = platform.table();
-    if (threads.isNumber()) table.threads = threads.as<uint32_t>();
+    if (threads.isNumber() && threads.as<uint32_t>() > 1) {
+        table.threads = threads.as<uint32_t>();
+        table.parallel = [](void*, linnet_task, void*, uint32_t) {};  // counts as threads; a plan computes nothing
+    }
     linnet_plan plan{};
     linnet_error error{};
     const linnet_status status = linnet_make_plan(&table, &options, &plan, &error);

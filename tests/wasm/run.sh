@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The tests of the WebAssembly builds, under Node: the kernels' unit tests, SIMD instructions counted, and the module against the
+# native command, bit for bit. tests/wasm/run.sh [PRESET...]; LINNET names the native command, LINNET_MODELS a folder of models.
+set -euo pipefail
+SCRIPT_NAME=tests/wasm/run.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/build.sh"
+
+presets=("$@")
+[ $# -gt 0 ] || presets=(wasm-simd wasm-relaxed wasm-simd-threads wasm-relaxed-threads)
+command=$(find_linnet || true)
+[ -n "$command" ] || command=$(build_linnet)
+"$LINNET_ROOT/wasm/build.sh" "${presets[@]}"
+node=$("$LINNET_ROOT/tools/emscripten.sh" --node)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$command" synth tiny "$work/tiny.linnet" >&2
+models=("$work/tiny.linnet")
+stories=${LINNET_MODELS:-$LINNET_ROOT/models}/stories15m.linnet
+if [ -f "$stories" ]; then
+    models+=("$stories")
+else
+    say "Left out: stories15M, since there is no $stories (tools/get_model.sh stories15m fetches it)."
+fi
+
+passed=0 failed=0
+check() {
+    if "$@" >"$work/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        # Engines print the whole line of a glue file of one line.
+        say "failed: $*"
+        cut -c1-300 "$work/log" | tail -n 20 >&2
+    fi
+}
+for preset in "${presets[@]}"; do
+    folder=$LINNET_ROOT/build/$preset
+    check "$node" "$LINNET_ROOT/tests/wasm/unit.mjs" "$folder/linnet_wasm_unit.mjs"
+    for model in "${models[@]}"; do
+        case $preset in *threads) counts=(1 2) ;; *) counts=(1) ;; esac
+        for threads in "${counts[@]}"; do
+            check "$node" "$LINNET_ROOT/tests/wasm/model.mjs" "$folder/linnet_module_node.mjs" "$threads" "$model" "$command"
+        done
+    done
+done
+say "wasm: $passed passed, $failed failed"
+printf '%d %d\n' $passed $failed
+[ $failed -eq 0 ]
