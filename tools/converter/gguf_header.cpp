@@ -238,7 +238,7 @@ Status GgufHeader::read_value(Cursor& cursor, const std::string& key, GgufType t
     }
     value.unsigned_number = load<uint64_t>(raw);
     switch (type) {
-        case GgufType::i8: value.signed_number = static_cast<int8_t>(raw[0]); break;
+        case GgufType::i8: value.signed_number = raw[0] < 128 ? raw[0] : raw[0] - 256; break;
         case GgufType::i16: value.signed_number = load<int16_t>(raw); break;
         case GgufType::i32: value.signed_number = load<int32_t>(raw); break;
         case GgufType::i64: value.signed_number = load<int64_t>(raw); break;
