@@ -33,6 +33,7 @@ Shape random_shape(Numbers& numbers) {
 
 TEST_CASE("matmul: every table gives the scalar one's bits, in any split of rows and tokens") {
     Numbers numbers(1);
+    Numbers cuts(2);  // their own, so that the shapes and the hash do not depend on how many tables this processor runs
     const auto tables = runnable_tables();
     const KernelTable& scalar = *tables[0];
     Hash hash;
@@ -59,8 +60,8 @@ TEST_CASE("matmul: every table gives the scalar one's bits, in any split of rows
             REQUIRE(whole.intact());
 
             // Two ranges of rows, and tokens in two batches.
-            const uint32_t split = numbers.below(block_count(shape.rows) + 1);
-            const uint32_t batch = numbers.below(count + 1);
+            const uint32_t split = cuts.below(block_count(shape.rows) + 1);
+            const uint32_t batch = cuts.below(count + 1);
             Activations later = tokens.activations;
             later.f32 += batch * later.f32_stride;
             later.values += size_t{batch} * later.padded;
@@ -79,7 +80,7 @@ TEST_CASE("matmul: every table gives the scalar one's bits, in any split of rows
     }
     std::printf("matmul: hash of all results %016llx\n", static_cast<unsigned long long>(hash.value()));
     // The same on every machine and with every compiler; another value is another specification.
-    CHECK(hash.value() == 0xc334cdca6b01b785ull);
+    CHECK(hash.value() == 0xd3c99b20a03c2d48ull);
 }
 
 TEST_CASE("matmul: the scalar one is the matrix product") {

@@ -65,12 +65,13 @@ std::string format_bytes(uint64_t bytes) {
 }
 
 std::string format_number(uint64_t number) {
-    std::string digits = std::to_string(number);
-    for (size_t at = digits.size(); at > 3;) {
-        at -= 3;
-        digits.insert(at, ",");
+    const std::string digits = std::to_string(number);
+    std::string text;
+    for (size_t i = 0; i < digits.size(); ++i) {
+        if (i != 0 && (digits.size() - i) % 3 == 0) text += ',';
+        text += digits[i];
     }
-    return digits;
+    return text;
 }
 
 std::string format_parameters(uint64_t count) {
