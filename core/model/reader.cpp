@@ -226,7 +226,7 @@ Status read_layout(const linnet_platform& platform, const FileHeader& header, Mo
         layout.parameters += uint64_t{config.vocabulary} * config.hidden;
     }
     for (uint32_t layer = 0; layer < config.layers; ++layer) {
-        LayerPlaces places;
+        LayerPlaces places{};
         struct Expected {
             TensorRole role;
             uint32_t rows, columns;
