@@ -1,0 +1,288 @@
+// The public types of the package: what a web developer reads first.
+import type { LinnetError } from './errors.js';
+
+/** Bytes: a number, or a text such as '2GB' (10^9 each), '1.5 GB', '800MB', '2GiB'. */
+export type Bytes = number | string;
+
+/** Where a model comes from: an address (http, https, or relative to the page), or a file that the person chose.
+ *  A .linnet file is used as it is; a GGUF file is converted in the worker. */
+export type ModelSource = string | URL | Blob;
+
+export type LoadPhase =
+  | 'wait' // another tab is fetching the same model; this one uses it when it is there
+  | 'download' // from the network into this browser's storage
+  | 'convert' // GGUF to .linnet, while it downloads
+  | 'verify' // checksums of what was stored
+  | 'open'; // from storage into memory
+
+export interface Progress {
+  phase: LoadPhase;
+  /** Bytes of this phase that are done, those of an earlier visit included. */
+  loaded: number;
+  /** Bytes of this phase in all; 0 while it is not known. */
+  total: number;
+  /** Bytes a second, smoothed over the last seconds; 0 at the start. */
+  bytesPerSecond: number;
+  /** Seconds left at this rate; Infinity while it is not known. */
+  secondsLeft: number;
+  /** Bytes that were in storage already when this load began. */
+  resumedFrom: number;
+}
+
+export interface LoadOptions {
+  /** The most memory that the model may take, weights and conversation and all. Default: what it needs. */
+  memory?: Bytes;
+  /** Tokens that a conversation may have. Default: the model's own context, at most 4096. */
+  context?: number;
+  /** Threads to compute with. 'auto' (default): as many as there are cores, at most 8; 1 where the page is not
+   *  cross-origin isolated. More than the browser allows is refused. */
+  threads?: 'auto' | number;
+  /** Numbers that keys and values are kept in. Default 'int8'. */
+  kv?: 'int8' | 'f16' | 'f32';
+  /** Conversations whose keys and values stay in memory at the same time, 1 to 64. Default 1: others are computed again when
+   *  they go on. */
+  residentSessions?: number;
+  /** The kernels: 'auto' (default) measures which is the fastest here; a name is for tests. */
+  kernels?: 'auto' | 'scalar' | 'wasm-simd128' | 'wasm-relaxed';
+  /** Chunks of a download that are asked for at the same time, 1 to 16. Default 4. */
+  connections?: number;
+  /** The folder that the package's files are served from. Default: beside the module. */
+  assets?: string | URL;
+  onProgress?: (progress: Progress) => void;
+  /** Stops the load within 200 ms. What has been downloaded stays, and the next load goes on there. */
+  signal?: AbortSignal;
+}
+
+/** Bytes of the model's memory by purpose. */
+export interface Plan {
+  weightsBytes: number;
+  kvBytes: number;
+  activationBytes: number;
+  tokenizerBytes: number;
+  sessionBytes: number;
+  otherBytes: number;
+  totalBytes: number;
+  context: number;
+  batch: number;
+  layersResident: number;
+  layersStreamed: number;
+  streamedBytesPerPass: number;
+  weightBytesPerToken: number;
+}
+
+export interface ModelInfo {
+  name: string;
+  vocabulary: number;
+  hidden: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  feedForward: number;
+  /** Tokens a conversation of this load may have. */
+  context: number;
+  /** What the model was trained for. */
+  modelContext: number;
+  parameters: number;
+  hasTokenizer: boolean;
+  chatTemplate: string;
+  kernels: string;
+  threads: number;
+}
+
+export interface Sampling {
+  /** 0: always the most likely token. 0 to 10, default 0.7. */
+  temperature?: number;
+  /** Keep the k most likely; 0: all. Default 40. */
+  topK?: number;
+  /** Keep the fewest whose probabilities reach p. Above 0, at most 1. Default 0.95. */
+  topP?: number;
+  /** Drop those below minP times the most likely. 0 to 1. Default 0.05. */
+  minP?: number;
+  /** Above 0, at most 10; 1: none (default). */
+  repetitionPenalty?: number;
+  /** How many recent tokens the penalty looks at; 0: all. Default 64. */
+  repetitionWindow?: number;
+  /** The same seed gives the same text. Default: another one each time. */
+  seed?: number;
+}
+
+export type Role = 'system' | 'user' | 'assistant';
+export interface Message {
+  role: Role;
+  content: string;
+}
+
+export interface SessionOptions {
+  system?: string;
+  /** Messages that were said before. */
+  messages?: Message[];
+  sampling?: Sampling;
+}
+
+export interface PromptOptions {
+  /** Ends the answer within 200 ms; what was said stays in the conversation. */
+  signal?: AbortSignal;
+  /** Texts that end the answer; they are not part of it. At most 16. */
+  stop?: string | string[];
+  maxTokens?: number;
+  /** In the place of the session's, for this answer. */
+  sampling?: Sampling;
+  /** Called while the prompt is read, before the first piece: tokens done and in all. */
+  onPrefill?: (done: number, total: number) => void;
+}
+
+export type Finish =
+  | 'end' // the model ended its answer
+  | 'stop' // a stop text came up
+  | 'length' // maxTokens
+  | 'context' // the context is full
+  | 'cancelled'; // the signal, or the loop was left
+
+export interface Usage {
+  /** Tokens of the whole conversation that the answer was given to. */
+  promptTokens: number;
+  /** Of these, tokens that were held from before and cost nothing. */
+  cachedTokens: number;
+  /** Tokens of the answer. */
+  completionTokens: number;
+  totalTokens: number;
+  /** Oldest messages that were left out since the conversation has outgrown the context. */
+  forgottenMessages: number;
+}
+
+export interface Timings {
+  prefillMilliseconds: number;
+  decodeMilliseconds: number;
+  prefillTokensPerSecond: number;
+  decodeTokensPerSecond: number;
+  firstTokenMilliseconds: number;
+}
+
+export interface Reply {
+  text: string;
+  finish: Finish;
+  usage: Usage;
+  timings: Timings;
+}
+
+/** An answer as it comes: text in whole characters. After the loop, `reply` has all of it. Leaving the loop cancels. */
+export interface ReplyStream extends AsyncIterable<string> {
+  readonly reply: Promise<Reply>;
+  cancel(): void;
+}
+
+export interface SavedSession {
+  name: string;
+  /** The conversation's length when it was saved. */
+  messages: number;
+  tokens: number;
+  bytes: number;
+  savedAt: Date;
+}
+
+/** One conversation. Questions asked while one is answered wait for it. */
+export interface Session {
+  readonly messages: readonly Message[];
+  stream(text: string, options?: PromptOptions): ReplyStream;
+  prompt(text: string, options?: PromptOptions): Promise<Reply>;
+  /** Answers the last user message anew: the last answer is dropped. */
+  regenerate(options?: PromptOptions): ReplyStream;
+  /** Drops messages from the end: those at `length` and after it. */
+  rewind(length: number): Promise<void>;
+  /** A second conversation with the same past. */
+  clone(): Promise<Session>;
+  /** Into this browser's storage, keys and values with it, so that it goes on without being computed again. */
+  save(name: string): Promise<SavedSession>;
+  close(): Promise<void>;
+}
+
+export interface LogitsOptions {
+  signal?: AbortSignal;
+}
+
+/** One open model, in a worker of its own. */
+export interface Model {
+  readonly info: ModelInfo;
+  readonly plan: Plan;
+  session(options?: SessionOptions): Promise<Session>;
+  restore(name: string): Promise<Session>;
+  saved(): Promise<SavedSession[]>;
+  forget(name: string): Promise<void>;
+  tokenize(text: string): Promise<Int32Array>;
+  detokenize(tokens: ArrayLike<number>): Promise<string>;
+  countTokens(text: string): Promise<number>;
+  /** Plain continuation of a text, without a chat template. */
+  complete(text: string, options?: PromptOptions): ReplyStream;
+  /** SHA-256 of the float32 logits of every one of these tokens, as `linnet logits --hash` prints it. */
+  logitsHash(tokens: ArrayLike<number>, options?: LogitsOptions): Promise<string>;
+  /** The worker's memory as it is now, in bytes: WebAssembly memory, and what of it the model's arena is. */
+  memory(): Promise<{ wasmBytes: number; arenaBytes: number }>;
+  /** Ends the worker and gives its memory back. */
+  unload(): Promise<void>;
+}
+
+/** What stands in this browser's storage. */
+export interface StoredModel {
+  /** The address that it was fetched from. */
+  url: string;
+  /** The model's own name; the file's, while it is not known. */
+  name: string;
+  /** Bytes on the disk. */
+  bytes: number;
+  /** Bytes that the whole model has; 0 while it is not known. */
+  totalBytes: number;
+  complete: boolean;
+  storedAt: Date;
+}
+
+export interface VerifyResult {
+  ok: boolean;
+  /** What is wrong, in a sentence; empty when all is well. Damaged chunks are fetched again by the next load. */
+  problem: string;
+}
+
+export interface Models {
+  list(): Promise<StoredModel[]>;
+  /** Bytes in use by stored models, and what the browser says is left for this site. */
+  size(): Promise<{ usedBytes: number; freeBytes: number; persistent: boolean }>;
+  verify(url: string, options?: { onProgress?: (progress: Progress) => void; signal?: AbortSignal }): Promise<VerifyResult>;
+  delete(url: string): Promise<void>;
+}
+
+export interface Check {
+  /** Whether a model can run here at all. */
+  ok: boolean;
+  /** One line for each thing that a page can do something about. */
+  features: {
+    webAssembly: CheckedFeature;
+    simd: CheckedFeature;
+    relaxedSimd: CheckedFeature;
+    threads: CheckedFeature;
+    storage: CheckedFeature;
+    persistence: CheckedFeature;
+    storageSpace: CheckedFeature;
+    locks: CheckedFeature;
+  };
+  /** The build that load() would take: 'simd', 'relaxed', 'simd-threads', 'relaxed-threads'; null: none. */
+  build: BuildName | null;
+  /** Threads that 'auto' would take. */
+  threads: number;
+}
+
+export type BuildName = 'simd' | 'relaxed' | 'simd-threads' | 'relaxed-threads';
+
+export interface CheckedFeature {
+  available: boolean;
+  /** A sentence for a person: what it means that it is there, or why it is not and what can be done. */
+  reason: string;
+}
+
+export interface LinnetStatic {
+  load(source: ModelSource, options?: LoadOptions): Promise<Model>;
+  check(): Promise<Check>;
+  readonly models: Models;
+  readonly version: string;
+}
+
+export type { LinnetError };
