@@ -16,6 +16,7 @@ Sets (default: build):
   model   what tools/get_model.sh needs               tools/packages_model.txt
   test    all that tools/test.sh needs, the sets above included
   wasm    what builds the WebAssembly modules         tools/packages_wasm.txt
+  browser what runs the tests in a real browser       tools/packages_browser.txt
   peers   what tools/peers/ needs (node and npm)
 
 Options:
@@ -36,7 +37,10 @@ packages_of() {
         wasm) list packages.txt; list packages_wasm.txt ;;
         gcc) echo g++; list packages.txt | grep -vE '^(clang|lld)' ;;
         model) list packages_model.txt ;;
-        test) list packages.txt; list packages_model.txt; list packages_test.txt ;;
+        browser) list packages_browser.txt ;;
+        test)
+            list packages.txt; list packages_model.txt; list packages_test.txt
+            list packages_wasm.txt; list packages_browser.txt ;;
         peers) printf '%s\n' nodejs npm ;;
         *) return 1 ;;
     esac
@@ -66,6 +70,9 @@ present_otherwise() {
         node-acorn) [ -d /usr/share/nodejs/acorn ] ;;
         clang-format-19 | clang-tidy-19 | g++ | cmake | curl | python3 | npm) have "$1" ;;
         nodejs) have node ;;
+        chromium) [ -n "${LINNET_CHROMIUM:-}" ] || have chromium || have chromium-browser || have google-chrome ;;
+        fonts-*) have fc-list && [ -n "$(fc-list 2>/dev/null | head -n 1)" ] ;;
+        python3-numpy) python3 -c 'import numpy' 2>/dev/null ;;
         ninja-build) have ninja ;;
         perl-base) have perl ;;
         sentencepiece) have spm_encode ;;
@@ -88,8 +95,8 @@ installed() {
 
 missing=()
 for package in $wanted; do
-    # On Debian node is often newer from elsewhere, without Debian's package; npm then comes with it.
-    case $package in nodejs | npm | python3) present_otherwise "$package" && continue ;; esac
+    # On Debian node is often newer from elsewhere, without Debian's package; npm then comes with it. So may be the browser.
+    case $package in nodejs | npm | python3 | chromium) present_otherwise "$package" && continue ;; esac
     installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0

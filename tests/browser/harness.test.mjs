@@ -11,7 +11,9 @@ let server, browser, page;
 
 before(async () => {
   server = await startServer();
-  server.file('/', Buffer.from('<!doctype html><title>Test</title>')).file('/index.html', Buffer.from('<!doctype html><title>Test</title>'));
+  server
+    .file('/', Buffer.from('<!doctype html><title>Test</title>'))
+    .file('/index.html', Buffer.from('<!doctype html><title>Test</title>'));
   browser = await launch();
   page = await browser.page(server.url('/index.html'));
 });
@@ -87,7 +89,8 @@ test('a file that changes, and If-Range', async () => {
   server.fault('/data', { change: { after: 4 * MEGABYTE, with: randomBytes(MEGABYTE) } });
   const again = (condition) =>
     page.evaluate(
-      async (condition) => (await fetch('/data', { cache: 'no-store', headers: { Range: 'bytes=5-9', 'If-Range': condition } })).status,
+      async (condition) =>
+        (await fetch('/data', { cache: 'no-store', headers: { Range: 'bytes=5-9', 'If-Range': condition } })).status,
       condition,
     );
   assert.equal(await again(etag), 206);
@@ -102,7 +105,7 @@ test('a stall, and a rate', async () => {
     const reader = response.body.getReader();
     let size = 0;
     try {
-      for (let part; !(part = await reader.read()).done; ) size += part.value.length;
+      for (let part; !(part = await reader.read()).done;) size += part.value.length;
     } catch {
       return size;
     }

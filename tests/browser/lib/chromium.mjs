@@ -93,14 +93,18 @@ export class Browser {
       try {
         const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
         // "pid (name) state parent …": the name may hold anything, brackets too.
-        const parent = Number(readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) . /s, '').split(' ')[0]);
+        const parent = Number(
+          readFileSync(`/proc/${name}/stat`, 'utf8')
+            .replace(/^.*\) . /s, '')
+            .split(' ')[0],
+        );
         all.push({ pid: Number(name), parent, command });
       } catch {
         // it has ended
       }
     }
     const ours = new Set(all.filter(({ command }) => command.includes(this.#profile)).map(({ pid }) => pid));
-    for (let before = -1; before !== ours.size; ) {
+    for (let before = -1; before !== ours.size;) {
       before = ours.size;
       for (const { pid, parent } of all) if (ours.has(parent)) ours.add(pid);
     }

@@ -41,19 +41,37 @@ export async function nativeLogitsHash(model, tokens) {
   return /[0-9a-f]{64}/.exec(output)[0];
 }
 
-function made(name, args) {
+/** Debian's own Python, which has Debian's numpy; another one may stand before it in the PATH. */
+const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+
+/** The file `name`, made by `make` where it is missing or older than what it is made from. */
+function made(name, from, make) {
   const file = join(folder, name);
-  if (existsSync(file)) return file;
+  if (existsSync(file) && statSync(file).mtimeMs > statSync(from).mtimeMs) return file;
   mkdirSync(folder, { recursive: true });
   // Under another name until it is whole: a run that is stopped leaves nothing that looks like a model.
   const part = join(folder, `part-${process.pid}-${name}`);
-  execFileSync(command(), args(part), { stdio: ['ignore', 'ignore', 'pipe'] });
+  make(part);
   renameSync(part, file);
   return file;
 }
+const run = (program, ...args) => execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+const maker = join(root, 'tests/browser/make_model.py');
+const randomGguf = (name, ...shape) => made(name, maker, (file) => run(python, '-B', maker, file, ...shape.map(String)));
+const converted = (name, source) => made(name, source, (file) => run(command(), 'convert', source, file));
 
-/** Random weights, a few hundred kB: for everything but text that makes sense. */
-export const tiny = () => made('tiny.linnet', (file) => ['synth', 'tiny', file]);
+/** Random weights without a tokenizer, 1.2 MB in 5 chunks: for logits and storage. */
+export const tiny = () => made('tiny.linnet', command(), (file) => run(command(), 'synth', 'tiny', file));
+
+/** Random weights that chat nonsense, 11 MB in 45 chunks; and the GGUF file that it is made from. */
+export const chatGguf = () => randomGguf('chat.gguf', 256, 24);
+export const chat = () => converted('chat.linnet', chatGguf());
+
+/** The same shape with other weights. */
+export const other = () => converted('other.linnet', randomGguf('other.gguf', 256, 24, 2));
+
+/** So large (88 MB, 155 million weights) that a token takes more than 100 ms with the scalar kernels. */
+export const slow = () => converted('slow.linnet', randomGguf('slow.gguf', 1024, 12));
 
 /** A file of the folder with models that LINNET_MODELS names, null where there is none. */
 export function sharedModel(...names) {
@@ -65,9 +83,6 @@ export function sharedModel(...names) {
 
 /** stories15M in int4, 14 MB: real text. Null where the source is not there. */
 export function stories() {
-  const source = sharedModel('stories15M');
-  return source && made('stories15m.linnet', (file) => ['convert', source, file]);
+  const source = sharedModel('stories15M', 'stories15M.bin');
+  return source && converted('stories15m.linnet', source);
 }
-
-/** A GGUF file of a real model, 1.2 MB. Null where it is not there. */
-export const storiesGguf = () => sharedModel('stories260K', 'stories260K-f32.gguf');

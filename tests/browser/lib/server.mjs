@@ -345,7 +345,7 @@ export class TestServer {
     let gone = false;
     response.once('close', () => (gone = true));
 
-    for (let at = first; at < stop && !gone; ) {
+    for (let at = first; at < stop && !gone;) {
       const next = Math.min(at + step, stop);
       let bytes = await file.slice(at, next);
       for (const { corruptAt } of corrupt) {
