@@ -115,13 +115,14 @@ export interface Message {
 
 export interface SessionOptions {
   system?: string;
-  /** Messages that were said before. */
+  /** Messages that were said before. A system message in first place is the same as `system`. */
   messages?: Message[];
   sampling?: Sampling;
 }
 
 export interface PromptOptions {
-  /** Ends the answer within 200 ms; what was said stays in the conversation. */
+  /** Ends the answer within 200 ms: the loop ends, and the reply has `finish: 'cancelled'`. What was said stays in the
+   *  conversation; where nothing was, the conversation is as it was before. */
   signal?: AbortSignal;
   /** Texts that end the answer; they are not part of it. At most 16. */
   stop?: string | string[];
@@ -181,8 +182,12 @@ export interface SavedSession {
   savedAt: Date;
 }
 
-/** One conversation. Questions asked while one is answered wait for it. */
+/** One conversation. Questions asked while one is answered wait for it, those of the model's other sessions too: an answer has
+ *  the model for itself. */
 export interface Session {
+  /** The system's text; '' where there is none. */
+  readonly system: string;
+  /** What was said, the system's text not among it; as of the last answer that ended. */
   readonly messages: readonly Message[];
   stream(text: string, options?: PromptOptions): ReplyStream;
   prompt(text: string, options?: PromptOptions): Promise<Reply>;

@@ -186,7 +186,8 @@ export async function createConverter(urls: { glue: string; wasm: string }): Pro
       } catch (cause) {
         if (host.failed) throw host.error;
         if (isOutOfMemory(cause)) {
-          const text = 'There is not enough memory to convert this GGUF file here. Convert it on a computer with "linnet convert".';
+          const text =
+            'There is not enough memory to convert this GGUF file here. Convert it on a computer with "linnet convert".';
           throw new LinnetError('does-not-fit', text, { cause });
         }
         const text = 'The conversion of this GGUF file broke off: the file is probably damaged. Download it again.';

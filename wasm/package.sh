@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Builds the npm package: wasm/package.sh. The WebAssembly modules are built where they are missing (wasm/build.sh builds them
+# anew). The tarball is build/npm/linnet-VERSION.tgz, and its path is printed.
+set -euo pipefail
+SCRIPT_NAME=wasm/package.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../tools/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/build.sh"
+. "$LINNET_ROOT/tools/lib/web.sh"
+
+[ "${1:-}" != --help ] || { sed -n '2,3s/^# //p' "$0"; exit 0; }
+[ $# -eq 0 ] || usage_error "there is no option $1."
+
+presets=()
+for preset in wasm-simd wasm-relaxed wasm-simd-threads wasm-relaxed-threads; do
+    [ -f "$LINNET_ROOT/build/$preset/linnet_module.wasm" ] || presets+=("$preset")
+done
+[ ${#presets[@]} -eq 0 ] || "$LINNET_ROOT/wasm/build.sh" "${presets[@]}"
+
+say "Building the npm package ..."
+build_package || fail "the package could not be built; build/package.log and build/npm.log have all of it."
+
+# What is packed stands in a folder of its own, with the licence beside it.
+staged=$LINNET_ROOT/build/npm/package
+rm -rf "$LINNET_ROOT/build/npm"
+mkdir -p "$staged"
+cp -r "$LINNET_ROOT/wasm/package/dist" "$LINNET_ROOT/wasm/package/package.json" "$LINNET_ROOT/wasm/package/README.md" \
+    "$LINNET_ROOT/LICENSE" "$LINNET_ROOT/NOTICE" "$staged"
+tarball=$(cd "$staged" && npm pack --silent --ignore-scripts --pack-destination ..) || fail "npm could not pack $staged."
+printf '%s\n' "$LINNET_ROOT/build/npm/$tarball"

@@ -1,0 +1,100 @@
+// Builds dist/: index.js, linnet-chat.js and worker.js (one file each), their types, and the wasm modules of build/wasm-*/ under
+// the names that they are served by. Weighs what a page loads, and fails where that is too much.
+//
+// node build.mjs [--wasm FOLDER]: FOLDER has wasm-simd/, wasm-relaxed/, …; default: build/ of the checkout.
+import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const MOST_GZIPPED = 300_000;
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, 'dist');
+const wasmAt = process.argv.indexOf('--wasm');
+const builds = wasmAt > 0 ? resolve(process.argv[wasmAt + 1]) : join(here, '../../build');
+const { version } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8'));
+
+function fail(sentence) {
+  console.error(`build.mjs: ${sentence}`);
+  process.exit(1);
+}
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(join(dist, 'wasm'), { recursive: true });
+
+// linnet-chat.js takes the model from index.js, so that a page with both has one.
+const external = {
+  name: 'index',
+  setup: (b) => b.onResolve({ filter: /^\.\.\/index\.js$/ }, () => ({ path: './index.js', external: true })),
+};
+const common = {
+  absWorkingDir: here,
+  outdir: dist,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  legalComments: 'none',
+  charset: 'utf8',
+  define: { LINNET_VERSION: JSON.stringify(version) },
+  logLevel: 'warning',
+};
+await build({ ...common, entryPoints: { index: 'src/index.ts' } });
+if (existsSync(join(here, 'src/element/linnet-chat.ts'))) {
+  await build({ ...common, entryPoints: { 'linnet-chat': 'src/element/linnet-chat.ts' }, plugins: [external] });
+}
+await build({ ...common, entryPoints: { worker: 'src/worker/worker.ts' }, minifyWhitespace: true, minifySyntax: true });
+execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '-p', here], { stdio: 'inherit' });
+
+// Types of what is exported, and of what those name; not of the inside.
+function typesFrom(file, found) {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, name] of readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"](\.[^'"]+)\.js['"]/g)) {
+    typesFrom(join(dirname(file), `${name}.d.ts`), found);
+  }
+  return found;
+}
+const exported = new Set();
+for (const name of ['index', 'element/linnet-chat']) {
+  if (existsSync(join(dist, `${name}.d.ts`))) typesFrom(join(dist, `${name}.d.ts`), exported);
+}
+for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+  const path = join(entry.parentPath, entry.name);
+  if (entry.isFile() && path.endsWith('.d.ts') && !exported.has(path)) rmSync(path);
+}
+for (const entry of readdirSync(dist, { withFileTypes: true })) {
+  const folder = join(dist, entry.name);
+  if (
+    entry.isDirectory() &&
+    entry.name !== 'wasm' &&
+    readdirSync(folder, { recursive: true, withFileTypes: true }).every((each) => !each.isFile())
+  ) {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+// The glue knows itself under the name that it was linked with. Its threads are to come from the file that it is.
+const threadsFrom = 'new Worker(new URL("linnet_module.mjs",import.meta.url),';
+const modules = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'].map((name) => [name, `wasm-${name}/linnet_module`]);
+const weights = [];
+const gzipped = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
+for (const [name, from] of modules) {
+  for (const suffix of ['.mjs', '.wasm']) {
+    if (!existsSync(join(builds, from + suffix))) fail(`${join(builds, from + suffix)} is missing. Please run: wasm/build.sh`);
+  }
+  let glue = readFileSync(join(builds, `${from}.mjs`), 'utf8');
+  if (name.endsWith('threads')) {
+    if (!glue.includes(threadsFrom)) fail(`the glue of ${name} starts its threads in a way that is not known here.`);
+    glue = glue.replaceAll(threadsFrom, 'new Worker(import.meta.url,');
+  }
+  writeFileSync(join(dist, 'wasm', `linnet-${name}.mjs`), glue);
+  cpSync(join(builds, `${from}.wasm`), join(dist, 'wasm', `linnet-${name}.wasm`));
+  const files = ['index.js', 'worker.js', `wasm/linnet-${name}.mjs`, `wasm/linnet-${name}.wasm`];
+  weights.push([name, files.reduce((sum, file) => sum + gzipped(join(dist, file)), 0)]);
+}
+for (const [name, bytes] of weights) {
+  console.log(`${name}: ${bytes} bytes gzipped (wasm, glue, worker, index)`);
+  if (bytes >= MOST_GZIPPED) fail(`${name} is larger than ${MOST_GZIPPED} bytes gzipped.`);
+}

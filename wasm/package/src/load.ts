@@ -1,0 +1,143 @@
+// Linnet.load and Linnet.models: a worker is started, the right build in it, and the call made.
+import { assetsOf, folderOf, startWorker } from './assets.js';
+import { type BuildChoice, chooseBuild } from './builds.js';
+import { Connection, StartError } from './connection.js';
+import { LinnetError, abortReason } from './errors.js';
+import { ModelHandle } from './model.js';
+import { checkLoad, checkNames } from './options.js';
+import { ProgressMeter } from './progress.js';
+import type { CallName, Calls, LoadRequest, ProgressEvent } from './protocol.js';
+import type { LoadOptions, Model, ModelSource, Models, Progress } from './types.js';
+
+/** A worker in the middle of one long read does not hear a cancellation; after this it is ended. */
+const CANCEL_MILLISECONDS = 120;
+/** A worker for stored models is kept so long after its last call. */
+const IDLE_MILLISECONDS = 3000;
+
+function connect(choice: BuildChoice, folder: URL | undefined): Connection {
+  return new Connection(() => startWorker(folder), { ...choice, assets: assetsOf(choice.build, folder) });
+}
+
+function addressOf(source: string | URL, where: string): string {
+  let address: URL;
+  try {
+    address = new URL(source, globalThis.document?.baseURI ?? globalThis.location?.href);
+  } catch {
+    throw new LinnetError('bad-argument', `${where}: '${String(source)}' is no address.`);
+  }
+  if (!['http:', 'https:'].includes(address.protocol)) {
+    throw new LinnetError(
+      'bad-argument',
+      `${where}: an address begins with http: or https:, and this one with ${address.protocol} A file of the person's is given ` +
+        'as the File itself, from an <input type="file">.',
+    );
+  }
+  address.hash = '';
+  return address.href;
+}
+
+function sourceOf(source: ModelSource): string | Blob {
+  if (source instanceof Blob) return source;
+  if (typeof source === 'string' || source instanceof URL) return addressOf(source, 'Linnet.load');
+  throw new LinnetError('bad-argument', 'Linnet.load takes the address of a model, or a File or Blob with one.');
+}
+
+function meter(onProgress: ((progress: Progress) => void) | undefined): ((event: ProgressEvent) => void) | undefined {
+  if (onProgress === undefined) return undefined;
+  const progress = new ProgressMeter();
+  return (event) => onProgress(progress.next(event, performance.now()));
+}
+
+/** Rejects with the signal's reason soon after it, whatever the worker is doing, and ends the worker then. */
+function heedSignal<Result>(connection: Connection, call: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return call;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const onAbort = (): void => {
+    timer = setTimeout(() => connection.end(new LinnetError('closed', 'The load was cancelled.')), CANCEL_MILLISECONDS);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  return call
+    .catch((error: unknown) => {
+      throw signal.aborted ? abortReason(signal) : error;
+    })
+    .finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    });
+}
+
+async function loadWith(
+  choice: BuildChoice,
+  folder: URL | undefined,
+  request: LoadRequest,
+  options: LoadOptions,
+): Promise<Model> {
+  const { signal } = options;
+  const connection = connect(choice, folder);
+  try {
+    const event = meter(options.onProgress);
+    const call = connection.call('load', request, { ...(signal && { signal }), ...(event && { event }) });
+    const { info, plan } = await heedSignal(connection, call, signal);
+    return new ModelHandle(connection, info, plan);
+  } catch (error) {
+    connection.end(new LinnetError('closed', 'The model was not loaded.'));
+    throw error;
+  }
+}
+
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const { threads, ...checked } = checkLoad(options);
+  const request: LoadRequest = { source: sourceOf(source), ...checked };
+  if (options.signal?.aborted === true) throw abortReason(options.signal);
+  const folder = options.assets === undefined ? undefined : folderOf(options.assets);
+  lastFolder = folder;
+  const choice = chooseBuild(threads);
+  try {
+    return await loadWith(choice, folder, request, options);
+  } catch (error) {
+    // Shared memory that the browser promises and does not give (phones): one thread does without it.
+    if (!(error instanceof StartError) || threads !== 'auto' || choice.threads === 1) throw error;
+    return loadWith(chooseBuild(1), folder, request, options);
+  }
+}
+
+let shared: Connection | undefined;
+let lastFolder: URL | undefined; // of the last load: stored models are asked for with the same files
+let callsInFlight = 0;
+let idle: ReturnType<typeof setTimeout> | undefined;
+
+/** A call to storage alone, in a worker that ends by itself. */
+async function storageCall<Name extends CallName>(
+  name: Name,
+  input: Calls[Name]['in'],
+  options: { signal?: AbortSignal; event?: (event: Calls[Name]['event']) => void } = {},
+): Promise<Calls[Name]['out']> {
+  clearTimeout(idle);
+  if (shared === undefined || shared.closed) shared = connect(chooseBuild(1), lastFolder);
+  const connection = shared;
+  ++callsInFlight;
+  try {
+    return await connection.call(name, input, options);
+  } finally {
+    if (--callsInFlight === 0) {
+      idle = setTimeout(() => connection.end(new LinnetError('closed', 'The worker was idle.')), IDLE_MILLISECONDS);
+    }
+  }
+}
+
+export const models: Models = {
+  list: () => storageCall('list', null),
+  size: () => storageCall('size', null),
+  async verify(url, options = {}) {
+    checkNames(options, ['onProgress', 'signal'], 'models.verify');
+    const event = meter(options.onProgress);
+    return storageCall(
+      'verify',
+      { url: addressOf(url, 'models.verify') },
+      { ...(options.signal && { signal: options.signal }), ...(event && { event }) },
+    );
+  },
+  async delete(url) {
+    await storageCall('delete', { url: addressOf(url, 'models.delete') });
+  },
+};

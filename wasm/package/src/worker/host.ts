@@ -1,0 +1,224 @@
+// What the worker's calls are about: the wasm module, the open model, its conversations, and storage.
+import { LinnetError } from '../errors.js';
+import type { AnswerEvent, Calls, LoadRequest, ProgressEvent, SessionState, Setup } from '../protocol.js';
+import type { Message, ModelInfo, Plan, Reply, Sampling, SavedSession } from '../types.js';
+import { generate } from './answer.js';
+import type { ByteSource } from './byte_source.js';
+import { chats } from './chats.js';
+import { Conversation } from './conversation.js';
+import { Engine } from './engine.js';
+import { logitsHash } from './logits_hash.js';
+import type { LinnetModule } from './module.js';
+import { fetchWhole, memorySource } from './sources.js';
+import { Sha256 } from './sha256.js';
+import { fastestKernels, startModule } from './start_module.js';
+import { Turns } from './turns.js';
+
+type Ask = Calls['ask'];
+
+export class Host {
+  /** While the build is being started: a failure then may be the build's own. */
+  starting = false;
+  private module: Promise<LinnetModule> | undefined;
+  private opened: Engine | undefined;
+  private modelId = '';
+  private readonly turns = new Turns();
+  private readonly sessions = new Map<number, Conversation>();
+  private nextSession = 1;
+
+  constructor(private readonly setup: Setup) {}
+
+  get engine(): Engine {
+    if (this.opened === undefined) throw new LinnetError('closed', 'No model is open.');
+    return this.opened;
+  }
+
+  async load(
+    request: LoadRequest,
+    signal: AbortSignal,
+    event: (event: ProgressEvent) => void,
+  ): Promise<{ info: ModelInfo; plan: Plan }> {
+    if (this.opened !== undefined) throw new LinnetError('bad-argument', 'A model is open in this worker already.');
+    const module = await this.startedModule();
+    const report = (phase: ProgressEvent['phase'], loaded: number, total: number, resumedFrom: number): void =>
+      event({ phase, loaded, total, resumedFrom });
+    const source =
+      typeof request.source === 'string'
+        ? await fetchWhole(request.source, report, signal)
+        : memorySource(new Uint8Array(await request.source.arrayBuffer()));
+    signal.throwIfAborted();
+    this.modelId = identityOf(source);
+    this.opened = new Engine(module, this.counted(source, event), {
+      memory: request.memory,
+      context: request.context,
+      kvFormat: request.kvFormat,
+      sessions: request.residentSessions,
+      threads: this.setup.threads,
+      kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
+    });
+    return { info: this.opened.info, plan: this.opened.plan };
+  }
+
+  open(system: string, messages: Message[], sampling: Sampling): SessionState {
+    return this.add(Conversation.begin(this.engine, system, messages, sampling));
+  }
+
+  async ask(
+    { session, text, options }: Ask['in'],
+    signal: AbortSignal,
+    event: (event: AnswerEvent) => void,
+  ): Promise<Ask['out']> {
+    const askedAt = performance.now();
+    const conversation = this.conversation(session);
+    const reply = await this.turns.take(signal, () => conversation.ask(text, options, askedAt, signal, event));
+    return { reply: reply === 'cancelled' ? NOTHING_SAID : reply, messages: conversation.state.messages };
+  }
+
+  async complete(
+    { text, options }: Calls['complete']['in'],
+    signal: AbortSignal,
+    event: (event: AnswerEvent) => void,
+  ): Promise<Reply> {
+    const askedAt = performance.now();
+    const { engine } = this;
+    const prompt = engine.tokenize(text);
+    if (prompt.length === 0)
+      throw new LinnetError('bad-argument', 'The text is empty, and this model needs one to go on from.');
+    if (prompt.length >= engine.info.context) {
+      throw new LinnetError(
+        'does-not-fit',
+        `The text has ${prompt.length} tokens and the context ${engine.info.context}: shorten it, or load with a larger context.`,
+      );
+    }
+    const owner = {};
+    const result = await this.turns.take(signal, async () => {
+      try {
+        return await generate(engine, owner, prompt, options, false, askedAt, signal, event);
+      } finally {
+        engine.release(owner);
+      }
+    });
+    if (result === 'cancelled') return NOTHING_SAID;
+    const { tokens, cached, ...said } = result;
+    return {
+      ...said,
+      usage: {
+        promptTokens: prompt.length,
+        cachedTokens: cached,
+        completionTokens: tokens.length,
+        totalTokens: prompt.length + tokens.length,
+        forgottenMessages: 0,
+      },
+    };
+  }
+
+  async rewind(session: number, length: number, signal: AbortSignal): Promise<Message[] | 'cancelled'> {
+    const conversation = this.conversation(session);
+    return this.turns.take(signal, () => {
+      conversation.rewind(length);
+      return conversation.state.messages;
+    });
+  }
+
+  async clone(session: number, signal: AbortSignal): Promise<SessionState | 'cancelled'> {
+    const conversation = this.conversation(session);
+    return this.turns.take(signal, () => this.add(conversation.clone()));
+  }
+
+  async close(session: number, signal: AbortSignal): Promise<null> {
+    const conversation = this.conversation(session);
+    await this.turns.take(signal, () => {
+      this.engine.release(conversation);
+      this.sessions.delete(session);
+    });
+    return null;
+  }
+
+  async save(session: number, name: string, signal: AbortSignal): Promise<SavedSession | 'cancelled'> {
+    const conversation = this.conversation(session);
+    return this.turns.take(signal, () =>
+      chats.write(
+        name,
+        { id: this.modelId, name: this.engine.info.name },
+        { state: conversation.state, snapshot: new Uint8Array(0) },
+      ),
+    );
+  }
+
+  async restore(name: string, signal: AbortSignal): Promise<SessionState | 'cancelled'> {
+    const { engine } = this;
+    return this.turns.take(signal, async () => {
+      const saved = await chats.read(name, { id: this.modelId, name: engine.info.name });
+      return this.add(new Conversation(engine, saved.state));
+    });
+  }
+
+  async logitsHash(tokens: Int32Array, signal: AbortSignal): Promise<string | 'cancelled'> {
+    const { engine } = this;
+    return this.turns.take(signal, () => logitsHash(engine, tokens, signal));
+  }
+
+  private async startedModule(): Promise<LinnetModule> {
+    const { assets, threads } = this.setup;
+    this.starting = true;
+    this.module ??= startModule<LinnetModule>(assets.glue, assets.wasm, threads);
+    const module = await this.module;
+    this.starting = false;
+    return module;
+  }
+
+  /** Says how far the opening is, while the module reads. */
+  private counted(source: ByteSource, event: (event: ProgressEvent) => void): ByteSource {
+    let loaded = 0;
+    let saidAt = 0;
+    return {
+      size: source.size,
+      close: () => source.close(),
+      read: (offset, into) => {
+        const bytes = source.read(offset, into);
+        if (this.opened !== undefined) return bytes; // weights that are streamed with every token
+        loaded = Math.min(source.size, loaded + bytes);
+        if (performance.now() - saidAt > 50 || loaded === source.size) {
+          saidAt = performance.now();
+          event({ phase: 'open', loaded, total: source.size, resumedFrom: 0 });
+        }
+        return bytes;
+      },
+    };
+  }
+
+  private conversation(session: number): Conversation {
+    const conversation = this.sessions.get(session);
+    if (conversation === undefined) throw new LinnetError('closed', 'This session was closed: open another.');
+    return conversation;
+  }
+
+  private add(conversation: Conversation): SessionState {
+    const session = this.nextSession++;
+    this.sessions.set(session, conversation);
+    return { session, system: conversation.state.system, messages: conversation.state.messages };
+  }
+}
+
+/** The beginning of a .linnet file has its sizes and the checksum of its metadata, the end one over those of all weights. */
+function identityOf(source: ByteSource): string {
+  const header = new Uint8Array(512);
+  const end = new Uint8Array(4);
+  source.read(0, header);
+  source.read(source.size - end.length, end);
+  return new Sha256().update(header).update(end).digest();
+}
+
+/** The reply to a question that was taken back before its turn came. */
+const NOTHING_SAID: Reply = {
+  text: '',
+  finish: 'cancelled',
+  usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0, totalTokens: 0, forgottenMessages: 0 },
+  timings: {
+    prefillMilliseconds: 0,
+    decodeMilliseconds: 0,
+    prefillTokensPerSecond: 0,
+    decodeTokensPerSecond: 0,
+    firstTokenMilliseconds: 0,
+  },
+};

@@ -1,0 +1,98 @@
+// The wasm module as Embind shows it (wasm/bindings): one place for its shape, so that the rest of the worker is typed.
+import type { ByteSource } from './byte_source.js';
+import type { Message, Plan } from '../types.js';
+
+/** How every call that can fail answers: 'ok', or what kind of failure with a sentence. */
+export interface Answer {
+  status: 'ok' | 'bad argument' | 'bad file' | 'does not fit' | 'input/output' | 'cancelled' | 'unsupported';
+  text?: string;
+}
+
+export interface ModuleOptions {
+  context?: number;
+  sessions?: number;
+  memory?: number;
+  kvFormat?: number;
+  threads?: number;
+  kernels?: string;
+}
+
+export interface ModuleSampling {
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  repetitionWindow?: number;
+  seed?: number;
+}
+
+export interface GenerationOptions extends ModuleSampling {
+  maxTokens?: number;
+  stop?: string[];
+}
+
+export interface ModuleInfo {
+  name: string;
+  vocabulary: number;
+  hidden: number;
+  layers: number;
+  heads?: number;
+  kvHeads?: number;
+  headDim?: number;
+  feedForward?: number;
+  context: number;
+  modelContext: number;
+  hasTokenizer: boolean;
+  chatTemplate: string;
+  kernels: string;
+  threads: number;
+  parameters: number;
+}
+
+export interface ModuleStep extends Answer {
+  token: number;
+  piece: string;
+  finish?: 'end' | 'stop' | 'length' | 'context';
+}
+
+export const CHAT_ANSWER = 1;
+export const CHAT_CONTINUES = 2;
+export const TEXT_PLAIN = 0;
+
+export interface ModuleModel {
+  open(source: ByteSource, options: ModuleOptions): Answer & Plan;
+  info(): ModuleInfo;
+  tokenize(text: string, flags: number): Answer & { tokens: Int32Array };
+  detokenize(tokens: Int32Array, flags: number): Answer & { piece: string };
+  chatTokens(messages: readonly Message[], flags: number): Answer & { tokens: Int32Array };
+  chatFit(messages: readonly Message[], answerTokens: number): Answer & { forgotten: number };
+  openSession(): Answer & { session: number };
+  closeSession(session: number): void;
+  tokens(session: number): Int32Array | null;
+  rewind(session: number, length: number): Answer;
+  evaluate(session: number, tokens: Int32Array, milliseconds: number): Answer & { done: boolean; evaluated: number };
+  logits(session: number): Float32Array | null;
+  begin(session: number, options: GenerationOptions): Answer;
+  step(session: number): ModuleStep;
+  delete(): void;
+}
+
+export interface LinnetModule {
+  Model: new () => ModuleModel;
+  makePlan(source: ByteSource, options: ModuleOptions): Answer & Plan;
+  kernelNames(): string[];
+  /** Multiply-accumulates a microsecond. */
+  measureKernels(name: string, tokens: number, megabytes: number, rounds: number): number;
+  wasmMemory: WebAssembly.Memory;
+}
+
+export interface ModuleArguments {
+  linnetThreads?: number;
+  instantiateWasm?: (
+    imports: WebAssembly.Imports,
+    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+  ) => object;
+}
+
+export type CreateModule<Module> = (options: ModuleArguments) => Promise<Module>;
