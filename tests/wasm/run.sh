@@ -37,6 +37,8 @@ check() {
 for preset in "${presets[@]}"; do
     folder=$LINNET_ROOT/build/$preset
     check "$node" "$LINNET_ROOT/tests/wasm/unit.mjs" "$folder/linnet_wasm_unit.mjs"
+    case $preset in *threads) most=2 ;; *) most=1 ;; esac
+    check "$node" "$LINNET_ROOT/tests/wasm/storage.mjs" "$folder/linnet_module_node.mjs" $most "${models[0]}"
     for model in "${models[@]}"; do
         case $preset in *threads) counts=(1 2) ;; *) counts=(1) ;; esac
         for threads in "${counts[@]}"; do

@@ -3,12 +3,14 @@
 
 #include "wasm/bindings/benchmark.h"
 #include "wasm/bindings/model.h"
+#include "wasm/bindings/storage.h"
 
 using linnet::Model;
 
 namespace {
 
 emscripten::val kernel_name_array() { return emscripten::val::array(linnet::kernel_names()); }
+unsigned crc32c_alone(emscripten::val bytes) { return linnet::crc32c_of(bytes, 0); }
 
 }  // namespace
 
@@ -33,6 +35,10 @@ EMSCRIPTEN_BINDINGS(linnet) {
         .function("begin", &Model::begin)
         .function("step", &Model::step);
     emscripten::function("makePlan", &linnet::make_plan);
+    emscripten::function("fileLayout", &linnet::file_layout);
+    emscripten::function("metadataProblem", &linnet::metadata_problem);
+    emscripten::function("crc32c", &crc32c_alone);
+    emscripten::function("crc32c", &linnet::crc32c_of);
     emscripten::function("kernelNames", &kernel_name_array);
     emscripten::function("measureKernels", &linnet::measure_kernels);
 }
