@@ -4,6 +4,8 @@ import type { LoadPhase } from '../types.js';
 /** Bytes that can be read at once and in any order: an OPFS file, a File of the person's, a test's array. */
 export interface ByteSource {
   readonly size: number;
+  /** After a read that failed: why, in a sentence; '' or absent otherwise. */
+  readonly problem?: string;
   /** Fills `into` from `offset` on and returns the bytes read: fewer at the end or after an error. Never throws. */
   read(offset: number, into: Uint8Array): number;
   close(): void;

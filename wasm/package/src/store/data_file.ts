@@ -1,0 +1,62 @@
+// A file of a model's folder, open for reading and writing by this worker alone.
+import { LinnetError } from '../errors.js';
+import { isNamed, storageError, whileHeld, type FileName } from './folders.js';
+
+/** Thrown where the disk or the site's share of it is full; who knows how much is needed tells it as a LinnetError. */
+export class DiskFull extends Error {}
+
+export class DataFile {
+  private constructor(private readonly handle: FileSystemSyncAccessHandle) {}
+
+  static async open(folder: FileSystemDirectoryHandle, name: FileName): Promise<DataFile> {
+    try {
+      const file = await folder.getFileHandle(name, { create: true });
+      return new DataFile(await whileHeld(() => file.createSyncAccessHandle()));
+    } catch (error) {
+      throw mapped(error);
+    }
+  }
+
+  get size(): number {
+    return attempt(() => this.handle.getSize());
+  }
+
+  /** Makes the file this long. Longer: the space is asked for at once, so that a full disk shows before the download. */
+  resize(bytes: number): void {
+    attempt(() => this.handle.truncate(bytes));
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    const written = attempt(() => this.handle.write(bytes, { at: offset }));
+    if (written !== bytes.length) throw new DiskFull();
+  }
+
+  read(offset: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const into = new Uint8Array(bytes);
+    const done = attempt(() => this.handle.read(into, { at: offset }));
+    if (done !== bytes) {
+      throw new LinnetError('storage', 'A stored file is shorter than it was. Delete the model and load it again.');
+    }
+    return into;
+  }
+
+  flush(): void {
+    attempt(() => this.handle.flush());
+  }
+
+  close(): void {
+    this.handle.close();
+  }
+}
+
+function attempt<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw mapped(error);
+  }
+}
+
+function mapped(error: unknown): unknown {
+  return isNamed(error, 'QuotaExceededError') ? new DiskFull('full', { cause: error }) : storageError(error);
+}

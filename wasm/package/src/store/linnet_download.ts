@@ -1,0 +1,160 @@
+// A .linnet file into storage: the frame first, then the chunks that are missing, each verified before it counts.
+import { LinnetError } from '../errors.js';
+import { Bitmap } from './bitmap.js';
+import { DataFile } from './data_file.js';
+import { Entry } from './entry.js';
+import { modelFolder, removeFolder } from './folders.js';
+import { checkMetadata, readLayout, sumsBytes, Sums, type Frame } from './frame.js';
+import { askPart, headerBytes, keptSentence, told, type Beginning, type Job } from './job.js';
+import { Plan } from './plan.js';
+import { ensureRoom } from './quota.js';
+import { compare, Doubt, fetchRanges } from './ranges.js';
+import { Saver } from './saver.js';
+import { fileNameOf, sizeText } from './sentences.js';
+
+const requestBytes = 4 * 1024 * 1024;
+
+/** Whether the server still has the file that `entry` was begun with. */
+export async function isSameModel(job: Job, entry: Entry, beginning: Beginning): Promise<boolean> {
+  const data = await DataFile.open(entry.folder, 'data');
+  let header: Uint8Array;
+  let lastSum: Uint8Array;
+  try {
+    if (data.size !== entry.known.fileBytes) return false;
+    header = data.read(0, headerBytes);
+    lastSum = data.read(entry.known.fileBytes - 4, 4);
+  } finally {
+    data.close();
+  }
+  if (!sameBytes(header, beginning.first.subarray(0, headerBytes))) return false;
+  // The server's own words are enough where it says them. Otherwise the last four bytes tell, which stand for all checksums:
+  // an ETag also changes where a file is only copied to another server.
+  const words = compare(entry.known.validators, beginning.validators);
+  if (words === 'same' || beginning.whole !== null) return true;
+  const last = await askPart(job, entry.known.fileBytes - 4, 4, () => new Doubt());
+  return sameBytes(last, lastSum);
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
+
+/** Fetches and checks the frame; nothing is written before all of it is sound. */
+export async function fetchFrame(job: Job, beginning: Beginning): Promise<Frame> {
+  const where = `The file at ${job.url}`;
+  const { first } = beginning;
+  const header = first.slice(0, headerBytes);
+  const layout = readLayout(job.checksums, first, beginning.validators.size, where);
+  await ensureRoom(layout.fileBytes, job.url);
+  const doubt = () => new Doubt();
+  const metadata = new Uint8Array(layout.weightsOffset - headerBytes);
+  const had = first.subarray(headerBytes, layout.weightsOffset);
+  metadata.set(had);
+  if (had.length < metadata.length) {
+    const from = headerBytes + had.length;
+    metadata.set(await askPart(job, from, layout.weightsOffset - from, doubt), had.length);
+  }
+  checkMetadata(job.checksums, header, metadata, where);
+  const sums = Sums.from(await askPart(job, layout.checksumsOffset, sumsBytes(layout), doubt), job.checksums);
+  if (sums === null) throw new LinnetError('bad-file', `${where} is damaged: its checksums contradict themselves.`);
+  return { layout, header, metadata, sums };
+}
+
+/** Makes the model's folder with a file of the whole size, the frame in it. */
+export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): Promise<Entry> {
+  const { layout } = frame;
+  const folder = (await modelFolder(job.key, true))!;
+  const entry = new Entry(folder, {
+    url: job.url,
+    name: layout.name || fileNameOf(job.url),
+    kind: 'linnet',
+    validators: { ...beginning.validators, size: layout.fileBytes },
+  });
+  entry.known.fileBytes = layout.fileBytes;
+  entry.known.weightsOffset = layout.weightsOffset;
+  entry.known.weightsBytes = layout.weightsBytes;
+  entry.known.chunkBytes = layout.chunkBytes;
+  entry.chunks = new Bitmap(layout.chunks);
+  let data: DataFile | undefined;
+  try {
+    data = await DataFile.open(folder, 'data');
+    data.resize(0);
+    data.resize(layout.fileBytes);
+    data.write(0, frame.header);
+    data.write(headerBytes, frame.metadata);
+    data.write(layout.checksumsOffset, frame.sums.bytes);
+    data.flush();
+    entry.known.framed = true;
+    await entry.save();
+    return entry;
+  } catch (error) {
+    data?.close();
+    await removeFolder(job.key).catch(() => {});
+    throw await told(error, null, layout.fileBytes, job.url);
+  } finally {
+    data?.close();
+  }
+}
+
+/** Fetches the chunks that are missing. */
+export async function fetchChunks(job: Job, entry: Entry, conditional: boolean): Promise<void> {
+  const { known } = entry;
+  const data = await DataFile.open(entry.folder, 'data');
+  const saver = new Saver(entry, data);
+  const resumedFrom = entry.heldBytes;
+  const plan = new Plan(entry.chunkGrid, entry.chunks, requestBytes);
+  try {
+    const sums = await storedSums(job, entry, data);
+    job.report('download', resumedFrom, known.fileBytes, resumedFrom);
+    await fetchRanges({
+      address: job.address,
+      plan,
+      connections: job.connections,
+      validators: known.validators,
+      conditional,
+      signal: job.signal,
+      kept: keptSentence,
+      take(chunk, bytes) {
+        if (!sums.holds(chunk, bytes)) return false;
+        data.write(plan.grid.start(chunk), bytes);
+        entry.chunks.set(chunk);
+        saver.wrote(bytes.length);
+        job.report('download', entry.heldBytes, known.fileBytes, resumedFrom);
+        return true;
+      },
+    });
+    await finish(entry, saver);
+  } catch (error) {
+    // What has come stays, whatever ended the download.
+    await saver.finish().catch(() => {});
+    throw await told(error, entry, known.fileBytes - entry.heldBytes, job.url);
+  } finally {
+    data.close();
+  }
+}
+
+async function finish(entry: Entry, saver: Saver): Promise<void> {
+  entry.known.finished = true;
+  entry.known.storedAt = Date.now();
+  await saver.finish();
+}
+
+/** The checksums in storage; the frame is fetched anew where they do not hold. */
+async function storedSums(job: Job, entry: Entry, data: DataFile): Promise<Sums> {
+  const header = data.read(0, headerBytes);
+  const layout = readLayout(job.checksums, header, entry.known.fileBytes, 'The stored file');
+  const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);
+  if (sums === null) throw new LinnetError('bad-file', 'The stored checksums are damaged. Delete the model and load it again.');
+  return sums;
+}
+
+export function damagedChunk(job: Job, entry: Entry, chunk: number): LinnetError {
+  const grid = entry.chunkGrid;
+  const first = grid.start(chunk);
+  return new LinnetError(
+    'bad-file',
+    `Chunk ${chunk + 1} of ${grid.count} (${sizeText(grid.size(chunk))} from byte ${first} on) comes damaged from ` +
+      `${job.address.host} each time. The file there is damaged, or something on the way changes it: copy the file to the ` +
+      `server again. ${keptSentence}`,
+  );
+}

@@ -1,0 +1,108 @@
+// Reading a model at once and in any order, as the wasm module wants it: from storage, or from a file of the person's.
+import { LinnetError } from '../errors.js';
+import type { ByteSource } from '../worker/byte_source.js';
+import { isNamed, storageError, type FileName } from './folders.js';
+
+/** `release` is called once, when the source is closed. */
+export async function openStored(
+  folder: FileSystemDirectoryHandle,
+  name: FileName,
+  release: () => void,
+): Promise<ByteSource> {
+  try {
+    const file = await folder.getFileHandle(name);
+    const handle = await sharedHandle(file);
+    if (handle === null) return fileSource(await file.getFile(), release);
+    return handleSource(handle, release);
+  } catch (error) {
+    throw storageError(error);
+  }
+}
+
+/** A handle that other tabs may have too; null where this browser gives only exclusive ones. */
+async function sharedHandle(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle | null> {
+  const open = file.createSyncAccessHandle as (options?: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
+  let handle: FileSystemSyncAccessHandle & { mode?: string };
+  try {
+    handle = await open.call(file, { mode: 'read-only' });
+  } catch (error) {
+    // Where the option is not known another tab's handle is in the way.
+    if (isNamed(error, 'NoModificationAllowedError') || error instanceof TypeError) return null;
+    throw error;
+  }
+  if (handle.mode === 'read-only') return handle;
+  handle.close();
+  return null;
+}
+
+function handleSource(handle: FileSystemSyncAccessHandle, release: () => void): ByteSource {
+  let open = true;
+  return {
+    size: handle.getSize(),
+    read(offset, into) {
+      if (!open) return 0;
+      try {
+        return handle.read(into as Uint8Array<ArrayBuffer>, { at: offset });
+      } catch {
+        // Some browsers do not read into memory that threads share.
+        try {
+          const copy = new Uint8Array(into.length);
+          const bytes = handle.read(copy, { at: offset });
+          into.set(copy.subarray(0, bytes));
+          return bytes;
+        } catch {
+          return 0;
+        }
+      }
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      handle.close();
+      release();
+    },
+  };
+}
+
+/** Reads `file` in place. A file that was changed on the disk since it was chosen reads as nothing, with a problem told. */
+export function fileSource(file: Blob, release: () => void = () => {}): ByteSource {
+  const reader = new FileReaderSync();
+  let open = true;
+  let problem = '';
+  return {
+    size: file.size,
+    get problem() {
+      return problem;
+    },
+    read(offset, into) {
+      if (!open || offset >= file.size) return 0;
+      try {
+        const bytes = new Uint8Array(reader.readAsArrayBuffer(file.slice(offset, offset + into.length)));
+        into.set(bytes);
+        return bytes.length;
+      } catch (error) {
+        problem = unreadable(error).message;
+        return 0;
+      }
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      release();
+    },
+  };
+}
+
+/** Why a file that the person chose cannot be read any more. */
+export function unreadable(error: unknown): LinnetError {
+  if (isNamed(error, 'NotFoundError')) {
+    return new LinnetError('storage', 'The file that was chosen is gone: moved, renamed or deleted. Choose it again.', {
+      cause: error,
+    });
+  }
+  return new LinnetError(
+    'storage',
+    'The file that was chosen cannot be read any more: it was changed, or its disk was taken away. Choose it again.',
+    { cause: error },
+  );
+}

@@ -1,0 +1,122 @@
+// A .linnet file from a server that only sends whole files: front to back, verified when the checksums have come at the end.
+import { LinnetError } from '../errors.js';
+import { Bitmap } from './bitmap.js';
+import type { BodyReader } from './body_reader.js';
+import { DataFile } from './data_file.js';
+import { Entry } from './entry.js';
+import { modelFolder, removeFolder } from './folders.js';
+import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
+import { Interrupted } from './http.js';
+import { headerBytes, told, type Beginning, type Job } from './job.js';
+import { ensureRoom } from './quota.js';
+import { Saver } from './saver.js';
+import { fileNameOf } from './sentences.js';
+import type { FileLayout } from '../worker/byte_source.js';
+
+/** One pass over the file. Chunks that came damaged are missing in the entry that is returned; another pass gets them. */
+export async function streamModel(job: Job, entry: Entry | null, beginning: Beginning): Promise<Entry> {
+  const body = beginning.whole!;
+  // The length that a server gives may be that of a compressed file; the header has the file's own.
+  const layout = readLayout(job.checksums, beginning.first, 0, `The file at ${job.url}`);
+  try {
+    return entry === null ? await streamNew(job, layout, beginning, body) : await streamMissing(job, entry, layout, body);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    throw new LinnetError(
+      'network',
+      `The connection to ${job.address.host} broke, and this server cannot go on in the middle of a file: the next load begins ` +
+        'at the front again. A server that answers Range requests would go on where it broke.',
+      { cause: error },
+    );
+  } finally {
+    body.cancel();
+  }
+}
+
+/** Nothing is stored yet: the record is written when the checksums have come, and a break leaves nothing. */
+async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, body: BodyReader): Promise<Entry> {
+  await ensureRoom(layout.fileBytes, job.url);
+  const where = `The file at ${job.url}`;
+  const folder = (await modelFolder(job.key, true))!;
+  const entry = new Entry(folder, {
+    url: job.url,
+    name: layout.name || fileNameOf(job.url),
+    kind: 'linnet',
+    validators: { ...beginning.validators, size: layout.fileBytes },
+  });
+  Object.assign(entry.known, {
+    fileBytes: layout.fileBytes,
+    weightsOffset: layout.weightsOffset,
+    weightsBytes: layout.weightsBytes,
+    chunkBytes: layout.chunkBytes,
+  });
+  entry.chunks = new Bitmap(layout.chunks);
+  let data: DataFile | undefined;
+  try {
+    data = await DataFile.open(folder, 'data');
+    data.resize(0);
+    data.resize(layout.fileBytes);
+    const header = await body.exactly(headerBytes);
+    const metadata = await body.exactly(layout.weightsOffset - headerBytes);
+    checkMetadata(job.checksums, header, metadata, where);
+    data.write(0, header);
+    data.write(headerBytes, metadata);
+    const { chunkGrid } = entry;
+    const came = new Uint32Array(layout.chunks);
+    for (let chunk = 0; chunk < layout.chunks; ++chunk) {
+      const bytes = await body.exactly(chunkGrid.size(chunk));
+      came[chunk] = job.checksums.crc32c(bytes);
+      data.write(chunkGrid.start(chunk), bytes);
+      job.report('download', chunkGrid.start(chunk) + bytes.length, layout.fileBytes, 0);
+    }
+    await skip(body, layout.checksumsOffset - layout.weightsOffset - layout.weightsBytes);
+    const sums = Sums.from(await body.exactly(sumsBytes(layout)), job.checksums);
+    if (sums === null) throw new LinnetError('bad-file', `${where} is damaged: its checksums contradict themselves.`);
+    data.write(layout.checksumsOffset, sums.bytes);
+    came.forEach((sum, chunk) => sums.equals(chunk, sum) && entry.chunks.set(chunk));
+    entry.known.framed = true;
+    entry.known.finished = entry.chunks.full;
+    await new Saver(entry, data).finish();
+    job.report('download', entry.heldBytes, layout.fileBytes, 0);
+    return entry;
+  } catch (error) {
+    data?.close();
+    await removeFolder(job.key).catch(() => {});
+    throw await told(error, null, layout.fileBytes, job.url);
+  } finally {
+    data?.close();
+  }
+}
+
+/** The frame and some chunks are there: what is missing is taken from the stream, each chunk verified as it comes. */
+async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: BodyReader): Promise<Entry> {
+  const data = await DataFile.open(entry.folder, 'data');
+  const saver = new Saver(entry, data);
+  const resumedFrom = entry.heldBytes;
+  try {
+    const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);
+    if (sums === null) throw new LinnetError('bad-file', 'The stored checksums are damaged. Delete the model and load it again.');
+    await skip(body, layout.weightsOffset);
+    const { chunkGrid } = entry;
+    for (let chunk = 0; chunk < layout.chunks && !entry.chunks.full; ++chunk) {
+      const bytes = await body.exactly(chunkGrid.size(chunk));
+      if (entry.chunks.has(chunk) || !sums.holds(chunk, bytes)) continue;
+      data.write(chunkGrid.start(chunk), bytes);
+      entry.chunks.set(chunk);
+      saver.wrote(bytes.length);
+      job.report('download', entry.heldBytes, layout.fileBytes, resumedFrom);
+    }
+    if (entry.chunks.full) entry.known.finished = true;
+    await saver.finish();
+    return entry;
+  } catch (error) {
+    await saver.finish().catch(() => {});
+    throw await told(error, entry, layout.fileBytes - entry.heldBytes, job.url);
+  } finally {
+    data.close();
+  }
+}
+
+async function skip(body: BodyReader, bytes: number): Promise<void> {
+  for (let left = bytes; left > 0; ) left -= (await body.exactly(Math.min(left, 1024 * 1024))).length;
+}
