@@ -31,6 +31,28 @@ const enum Outcome {
 /** The event loop gets its turn at least this often, so that a stop is heard well within 200 ms. */
 const LONGEST_WITHOUT_PAUSE_MS = 50;
 
+/** One turn of the event loop, sooner than a timer's: those are held back to 4 ms each. */
+class EventLoop {
+  private readonly channel = new MessageChannel();
+
+  async turn(): Promise<void> {
+    // Node, where the tests run, hands a port's messages over in batches, without a turn between them.
+    const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => void };
+    await new Promise<void>((resolve) => {
+      if (setImmediate) {
+        setImmediate(resolve);
+        return;
+      }
+      this.channel.port1.onmessage = () => resolve();
+      this.channel.port2.postMessage(0);
+    });
+  }
+
+  close(): void {
+    this.channel.port1.close();
+  }
+}
+
 /** What the module drives while it converts. It keeps the first error: the module itself only hears that there was one. */
 class Host {
   readonly size: number;
@@ -38,7 +60,7 @@ class Host {
   failed = false;
   memory: WebAssembly.Memory | undefined;
   private lastPause = performance.now();
-  private readonly channel = new MessageChannel();
+  private readonly eventLoop = new EventLoop();
   private readonly aborted: Promise<never>;
   private readonly onAbort: () => void;
 
@@ -61,7 +83,7 @@ class Host {
 
   close(): void {
     this.signal.removeEventListener('abort', this.onAbort);
-    this.channel.port1.close();
+    this.eventLoop.close();
   }
 
   async read(offset: number, bytes: number, address: number): Promise<Outcome> {
@@ -102,11 +124,7 @@ class Host {
 
   async pause(): Promise<Outcome> {
     if (!this.failed && !this.signal.aborted) {
-      // A message to oneself waits in the same queue as those from the page, and for no timer.
-      await new Promise<void>((resolve) => {
-        this.channel.port1.onmessage = () => resolve();
-        this.channel.port2.postMessage(0);
-      });
+      await this.eventLoop.turn();
       this.lastPause = performance.now();
     }
     if (this.signal.aborted) this.fail(abortReason(this.signal));
