@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # The tests of the WebAssembly builds, under Node: the kernels' unit tests, SIMD instructions counted, and the module against the
-# native command, bit for bit. tests/wasm/run.sh [PRESET...]; LINNET names the native command, LINNET_MODELS a folder of models.
+# native command, bit for bit; so too the conversion of GGUF files. tests/wasm/run.sh [PRESET...], where "convert" is that
+# conversion alone; LINNET names the native command, LINNET_MODELS a folder of models.
 set -euo pipefail
 SCRIPT_NAME=tests/wasm/run.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
 . "$LINNET_ROOT/tools/lib/build.sh"
+. "$LINNET_ROOT/tools/lib/web.sh"
 
 presets=("$@")
 [ $# -gt 0 ] || presets=(wasm-simd wasm-relaxed wasm-simd-threads wasm-relaxed-threads)
@@ -35,6 +37,7 @@ check() {
     fi
 }
 for preset in "${presets[@]}"; do
+    [ "$preset" != convert ] || continue
     folder=$LINNET_ROOT/build/$preset
     check "$node" "$LINNET_ROOT/tests/wasm/unit.mjs" "$folder/linnet_wasm_unit.mjs"
     case $preset in *threads) most=2 ;; *) most=1 ;; esac
@@ -46,6 +49,19 @@ for preset in "${presets[@]}"; do
         done
     done
 done
+# The converter: the file that the package loads, with the package's own front of it. It is a part of wasm-simd.
+test_converter() {
+    local counts=(0 1) python=/usr/bin/python3 package=$LINNET_ROOT/wasm/package
+    [ -x $python ] || python=python3
+    "$python" -B "$LINNET_ROOT/tests/wasm/make_ggufs.py" "$work/gguf" >&2 && npm_install "$package" &&
+        "$node" "$package/node_modules/esbuild/bin/esbuild" "$package/src/convert/converter.ts" --bundle --format=esm \
+            --log-level=warning --outfile="$work/converter.mjs" >&2 &&
+        read -ra counts < <("$node" "$LINNET_ROOT/tests/wasm/convert.mjs" "$work/converter.mjs" \
+            "$LINNET_ROOT/build/wasm-simd/linnet_convert.mjs" "$LINNET_ROOT/build/wasm-simd/linnet_convert.wasm" "$work/gguf" "$command")
+    passed=$((passed + counts[0])) failed=$((failed + counts[1]))
+}
+case " ${presets[*]} " in *" wasm-simd "* | *" convert "*) test_converter ;; esac
+
 say "wasm: $passed passed, $failed failed"
 printf '%d %d\n' $passed $failed
 [ $failed -eq 0 ]

@@ -36,8 +36,8 @@ Status HostInput::fetch(uint64_t offset, void* to, size_t bytes, Error& error) {
 
 Status HostInput::read(uint64_t offset, void* to, size_t bytes, Error& error) {
     if (offset > size_ || bytes > size_ - offset) {
-        return error.fail(Status::bad_file) << "The file ends too early: " << bytes << " bytes were wanted at byte " << offset
-                                            << " of " << size_ << '.';
+        return error.fail(Status::bad_file)
+               << "The file ends too early: " << bytes << " bytes were wanted at byte " << offset << " of " << size_ << '.';
     }
     uint8_t* at = static_cast<uint8_t*>(to);
     while (bytes != 0) {

@@ -1,6 +1,7 @@
 // GGUF to .linnet in the worker: the converter's wasm module, fed from a source whose bytes may still be on their way.
 import { abortReason, LinnetError, type ErrorCode } from '../errors.js';
 import type { AsyncSource, Converter, ConvertedOutput } from '../store/interface.js';
+import { pause } from '../worker/pause.js';
 
 /** What the module answers; the words of `status` are wasm/converter's. */
 interface Answer {
@@ -31,28 +32,6 @@ const enum Outcome {
 /** The event loop gets its turn at least this often, so that a stop is heard well within 200 ms. */
 const LONGEST_WITHOUT_PAUSE_MS = 50;
 
-/** One turn of the event loop, sooner than a timer's: those are held back to 4 ms each. */
-class EventLoop {
-  private readonly channel = new MessageChannel();
-
-  async turn(): Promise<void> {
-    // Node, where the tests run, hands a port's messages over in batches, without a turn between them.
-    const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => void };
-    await new Promise<void>((resolve) => {
-      if (setImmediate) {
-        setImmediate(resolve);
-        return;
-      }
-      this.channel.port1.onmessage = () => resolve();
-      this.channel.port2.postMessage(0);
-    });
-  }
-
-  close(): void {
-    this.channel.port1.close();
-  }
-}
-
 /** What the module drives while it converts. It keeps the first error: the module itself only hears that there was one. */
 class Host {
   readonly size: number;
@@ -60,7 +39,6 @@ class Host {
   failed = false;
   memory: WebAssembly.Memory | undefined;
   private lastPause = performance.now();
-  private readonly eventLoop = new EventLoop();
   private readonly aborted: Promise<never>;
   private readonly onAbort: () => void;
 
@@ -83,7 +61,6 @@ class Host {
 
   close(): void {
     this.signal.removeEventListener('abort', this.onAbort);
-    this.eventLoop.close();
   }
 
   async read(offset: number, bytes: number, address: number): Promise<Outcome> {
@@ -124,7 +101,7 @@ class Host {
 
   async pause(): Promise<Outcome> {
     if (!this.failed && !this.signal.aborted) {
-      await this.eventLoop.turn();
+      await pause();
       this.lastPause = performance.now();
     }
     if (this.signal.aborted) this.fail(abortReason(this.signal));
