@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the npm package: wasm/package.sh. The WebAssembly modules are built where they are missing (wasm/build.sh builds them
-# anew). The tarball is build/npm/linnet-VERSION.tgz, and its path is printed.
+# Builds the npm package: wasm/package.sh [--no-build]. The WebAssembly modules are built where they are missing (wasm/build.sh
+# builds them anew); --no-build packs wasm/package/dist as it is. The tarball is build/npm/linnet-VERSION.tgz; its path is printed.
 set -euo pipefail
 SCRIPT_NAME=wasm/package.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tools/lib/common.sh"
@@ -8,16 +8,19 @@ SCRIPT_NAME=wasm/package.sh
 . "$LINNET_ROOT/tools/lib/web.sh"
 
 [ "${1:-}" != --help ] || { sed -n '2,3s/^# //p' "$0"; exit 0; }
-[ $# -eq 0 ] || usage_error "there is no option $1."
-
-presets=()
-for preset in wasm-simd wasm-relaxed wasm-simd-threads wasm-relaxed-threads; do
-    [ -f "$LINNET_ROOT/build/$preset/linnet_module.wasm" ] || presets+=("$preset")
-done
-[ ${#presets[@]} -eq 0 ] || "$LINNET_ROOT/wasm/build.sh" "${presets[@]}"
-
-say "Building the npm package ..."
-build_package || fail "the package could not be built; build/package.log and build/npm.log have all of it."
+case "${1:-}" in
+    --no-build) [ -f "$LINNET_ROOT/wasm/package/dist/index.js" ] || fail "the package is not built. Please run: wasm/package.sh" ;;
+    '')
+        presets=()
+        for preset in wasm-simd wasm-relaxed wasm-simd-threads wasm-relaxed-threads; do
+            [ -f "$LINNET_ROOT/build/$preset/linnet_module.wasm" ] || presets+=("$preset")
+        done
+        [ ${#presets[@]} -eq 0 ] || "$LINNET_ROOT/wasm/build.sh" "${presets[@]}"
+        say "Building the npm package ..."
+        build_package || fail "the package could not be built; build/package.log and build/npm.log have all of it."
+        ;;
+    *) usage_error "there is no option $1." ;;
+esac
 
 # What is packed stands in a folder of its own, with the licence beside it.
 staged=$LINNET_ROOT/build/npm/package

@@ -75,22 +75,20 @@ for (const entry of readdirSync(dist, { withFileTypes: true })) {
   }
 }
 
-// The glue knows itself under the name that it was linked with. Its threads are to come from the file that it is.
-const threadsFrom = 'new Worker(new URL("linnet_module.mjs",import.meta.url),';
-const modules = ['simd', 'relaxed', 'simd-threads', 'relaxed-threads'].map((name) => [name, `wasm-${name}/linnet_module`]);
+// The wasm modules, under the names that index.js asks for. Their glue does not know its own name.
+const modules = [
+  ...['simd', 'relaxed', 'simd-threads', 'relaxed-threads'].map((name) => [name, `wasm-${name}/linnet_module`]),
+  ['convert', 'wasm-simd/linnet_convert'], // one for all: it computes nothing that a person waits for
+];
 const weights = [];
 const gzipped = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
 for (const [name, from] of modules) {
   for (const suffix of ['.mjs', '.wasm']) {
-    if (!existsSync(join(builds, from + suffix))) fail(`${join(builds, from + suffix)} is missing. Please run: wasm/build.sh`);
+    const file = join(builds, from + suffix);
+    if (!existsSync(file)) fail(`${file} is missing. Please run: wasm/build.sh`);
+    cpSync(file, join(dist, 'wasm', `linnet-${name}${suffix}`));
   }
-  let glue = readFileSync(join(builds, `${from}.mjs`), 'utf8');
-  if (name.endsWith('threads')) {
-    if (!glue.includes(threadsFrom)) fail(`the glue of ${name} starts its threads in a way that is not known here.`);
-    glue = glue.replaceAll(threadsFrom, 'new Worker(import.meta.url,');
-  }
-  writeFileSync(join(dist, 'wasm', `linnet-${name}.mjs`), glue);
-  cpSync(join(builds, `${from}.wasm`), join(dist, 'wasm', `linnet-${name}.wasm`));
+  if (name === 'convert') continue;
   const files = ['index.js', 'worker.js', `wasm/linnet-${name}.mjs`, `wasm/linnet-${name}.wasm`];
   weights.push([name, files.reduce((sum, file) => sum + gzipped(join(dist, file)), 0)]);
 }

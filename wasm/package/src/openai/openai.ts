@@ -5,6 +5,7 @@ import type { Finish, Message, Model, PromptOptions, Reply, Sampling, Session } 
 import type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatCompletionMessage,
   ChatCompletionRequest,
   CompletionUsage,
   FinishReason,
@@ -51,11 +52,31 @@ interface Checked {
 
 const given = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
 
+/** A message as clients send it: what this one gave out before can come back as it is, and a text may stand in parts. */
+function plainMessage(message: unknown, i: number): unknown {
+  const where = `messages[${i}]`;
+  checkNames(message ?? null, ['role', 'content', 'refusal', 'annotations'], where);
+  const { role, content, refusal, annotations } = message as ChatCompletionMessage;
+  if (given(refusal) || (given(annotations) && annotations.length > 0)) {
+    throw new LinnetError('bad-argument', `${WHERE}: ${where} has a refusal or annotations, which this model does not read.`);
+  }
+  const parts: unknown = content;
+  if (!Array.isArray(parts)) return { role, content };
+  const texts = parts.map((part: { type?: unknown; text?: unknown } | null) => {
+    if (part?.type !== 'text' || typeof part.text !== 'string') {
+      throw new LinnetError('bad-argument', `${WHERE}: ${where}.content: this model reads text, and nothing else.`);
+    }
+    return part.text;
+  });
+  return { role, content: texts.join('') };
+}
+
 function check(request: ChatCompletionRequest, options: RequestOptions): Checked {
   checkNames(request ?? null, FIELDS, WHERE);
   checkNames(options, ['signal'], WHERE);
   checkNames(request.stream_options ?? undefined, ['include_usage'], `${WHERE}: stream_options`);
-  const past = checkMessages(request.messages, 'messages');
+  const messages = Array.isArray(request.messages) ? request.messages.map(plainMessage) : request.messages;
+  const past = checkMessages(messages, 'messages');
   const question = past.pop();
   if (question?.role !== 'user') {
     throw new LinnetError('bad-argument', `${WHERE}: the last of 'messages' must be the user's.`);

@@ -3,7 +3,11 @@ import type { Role } from '../types.js';
 
 export interface ChatCompletionMessage {
   role: Role;
-  content: string;
+  content: string | { type: 'text'; text: string }[];
+  /** As an earlier answer had it: null. */
+  refusal?: null;
+  /** As an earlier answer had it: none. */
+  annotations?: readonly never[];
 }
 
 /** The fields that are understood. Any other is refused, so that nothing is silently left out. */

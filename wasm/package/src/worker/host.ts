@@ -1,27 +1,34 @@
 // What the worker's calls are about: the wasm module, the open model, its conversations, and storage.
 import { LinnetError } from '../errors.js';
 import type { AnswerEvent, Calls, LoadRequest, ProgressEvent, SessionState, Setup } from '../protocol.js';
-import type { Message, ModelInfo, Plan, Reply, Sampling, SavedSession } from '../types.js';
+import type { Message, ModelInfo, Plan, Reply, Sampling, SavedSession, VerifyResult } from '../types.js';
 import { generate } from './answer.js';
 import type { ByteSource } from './byte_source.js';
 import { chats } from './chats.js';
 import { Conversation } from './conversation.js';
+import { checksumsOf } from './checksums.js';
 import { Engine } from './engine.js';
 import { logitsHash } from './logits_hash.js';
 import type { LinnetModule } from './module.js';
-import { fetchWhole, memorySource } from './sources.js';
 import { Sha256 } from './sha256.js';
 import { fastestKernels, startModule } from './start_module.js';
 import { Turns } from './turns.js';
+import { createConverter } from '../convert/converter.js';
+import type { Converter } from '../store/interface.js';
+import { createStore } from '../store/store.js';
 
 type Ask = Calls['ask'];
 
 export class Host {
   /** While the build is being started: a failure then may be the build's own. */
   starting = false;
+  /** Ends the start: a thread that cannot be started is heard of only as an error of the whole worker. */
+  failStart: (error: LinnetError) => void = () => {};
   private module: Promise<LinnetModule> | undefined;
   private opened: Engine | undefined;
   private modelId = '';
+  private converter: Promise<Converter> | undefined;
+  readonly store = createStore();
   private readonly turns = new Turns();
   private readonly sessions = new Map<number, Conversation>();
   private nextSession = 1;
@@ -42,21 +49,41 @@ export class Host {
     const module = await this.startedModule();
     const report = (phase: ProgressEvent['phase'], loaded: number, total: number, resumedFrom: number): void =>
       event({ phase, loaded, total, resumedFrom });
+    const options = {
+      connections: request.connections,
+      report,
+      signal,
+      checksums: checksumsOf(module),
+      converter: () => this.startedConverter(),
+    };
     const source =
       typeof request.source === 'string'
-        ? await fetchWhole(request.source, report, signal)
-        : memorySource(new Uint8Array(await request.source.arrayBuffer()));
-    signal.throwIfAborted();
-    this.modelId = identityOf(source);
-    this.opened = new Engine(module, this.counted(source, event), {
-      memory: request.memory,
-      context: request.context,
-      kvFormat: request.kvFormat,
-      sessions: request.residentSessions,
-      threads: this.setup.threads,
-      kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
-    });
+        ? await this.store.obtain(request.source, options)
+        : await this.store.obtainFile(request.source, options);
+    try {
+      signal.throwIfAborted();
+      this.modelId = identityOf(source);
+      this.opened = new Engine(module, this.counted(source, event), {
+        memory: request.memory,
+        context: request.context,
+        kvFormat: request.kvFormat,
+        sessions: request.residentSessions,
+        threads: this.setup.threads,
+        kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
+      });
+    } catch (error) {
+      const problem = source.problem ?? '';
+      source.close();
+      throw problem === '' ? error : new LinnetError('storage', problem, { cause: error });
+    }
     return { info: this.opened.info, plan: this.opened.plan };
+  }
+
+  async verify(url: string, signal: AbortSignal, event: (event: ProgressEvent) => void): Promise<VerifyResult> {
+    const checksums = checksumsOf(await this.startedModule());
+    const report = (phase: ProgressEvent['phase'], loaded: number, total: number, resumedFrom: number): void =>
+      event({ phase, loaded, total, resumedFrom });
+    return this.store.verify(url, { checksums, report, signal });
   }
 
   open(system: string, messages: Message[], sampling: Sampling): SessionState {
@@ -161,10 +188,20 @@ export class Host {
   private async startedModule(): Promise<LinnetModule> {
     const { assets, threads } = this.setup;
     this.starting = true;
-    this.module ??= startModule<LinnetModule>(assets.glue, assets.wasm, threads);
+    this.module ??= new Promise((resolve, reject) => {
+      this.failStart = reject;
+      startModule<LinnetModule>(assets.glue, assets.wasm, threads).then(resolve, reject);
+    });
     const module = await this.module;
     this.starting = false;
     return module;
+  }
+
+  /** The second wasm, when a GGUF file is met. */
+  private startedConverter(): Promise<Converter> {
+    const { convertGlue, convertWasm } = this.setup.assets;
+    this.converter ??= createConverter({ glue: convertGlue, wasm: convertWasm });
+    return this.converter;
   }
 
   /** Says how far the opening is, while the module reads. */

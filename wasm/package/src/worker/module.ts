@@ -1,5 +1,5 @@
 // The wasm module as Embind shows it (wasm/bindings): one place for its shape, so that the rest of the worker is typed.
-import type { ByteSource } from './byte_source.js';
+import type { ByteSource, FileLayout } from './byte_source.js';
 import type { Message, Plan } from '../types.js';
 
 /** How every call that can fail answers: 'ok', or what kind of failure with a sentence. */
@@ -82,6 +82,10 @@ export interface LinnetModule {
   Model: new () => ModuleModel;
   makePlan(source: ByteSource, options: ModuleOptions): Answer & Plan;
   kernelNames(): string[];
+  fileLayout(header: Uint8Array): Answer & FileLayout;
+  metadataProblem(header: Uint8Array, metadata: Uint8Array): string;
+  crc32c(bytes: Uint8Array): number;
+  crc32c(bytes: Uint8Array, before: number): number;
   /** Multiply-accumulates a microsecond. */
   measureKernels(name: string, tokens: number, megabytes: number, rounds: number): number;
   wasmMemory: WebAssembly.Memory;

@@ -7,6 +7,7 @@ import { Host } from './host.js';
 const scope = globalThis as unknown as {
   postMessage(message: Response): void;
   onmessage: ((event: MessageEvent<Request>) => void) | null;
+  onerror: (() => boolean) | null;
 };
 const running = new Map<number, AbortController>();
 let host: Host | undefined;
@@ -36,10 +37,10 @@ function handlersOf(host: Host): Handlers {
     forget: ({ name }) => chats.forget(name),
     logitsHash: ({ tokens }, signal) => host.logitsHash(tokens, signal),
     memory: async () => host.engine.memory(),
-    list: async () => [],
-    size: async () => ({ usedBytes: 0, freeBytes: 0, persistent: false }),
-    verify: async () => ({ ok: true, problem: '' }),
-    delete: async () => null,
+    list: () => host.store.list(),
+    size: () => host.store.size(),
+    verify: ({ url }, signal, event) => host.verify(url, signal, event),
+    delete: async ({ url }) => (await host.store.delete(url), null),
   };
 }
 
@@ -93,3 +94,10 @@ function receive(request: Request): void {
 }
 
 scope.onmessage = (event) => receive(event.data);
+scope.onerror = () => {
+  if (host?.starting !== true) return false;
+  host.failStart(
+    new LinnetError('worker', 'The threads could not be started: load with threads: 1, and see that dist is served whole.'),
+  );
+  return true;
+};
