@@ -57,7 +57,11 @@ async function chatsAt(address, threads) {
   await page.getByRole('button', { name: 'Start the chat' }).click();
   await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
   await page.keyboard.press('Enter');
-  await page.getByRole('button', { name: 'Answer again' }).or(page.getByRole('button', { name: 'Stop' })).first().waitFor();
+  await page
+    .getByRole('button', { name: 'Answer again' })
+    .or(page.getByRole('button', { name: 'Stop' }))
+    .first()
+    .waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Send' }).waitFor();
   await page.close();
@@ -83,7 +87,10 @@ test('a Vite project chats: built, at a sub-path, under the strict policy', asyn
   });
   assert.deepEqual(warnings, []);
   const names = readdirSync(join(project, 'dist/assets'));
-  assert.ok(names.some((name) => /^linnet-relaxed-threads-.*\.wasm$/.test(name)), names.join(' '));
+  assert.ok(
+    names.some((name) => /^linnet-relaxed-threads-.*\.wasm$/.test(name)),
+    names.join(' '),
+  );
   for (const isolated of [false, true]) {
     const server = await startServer({ csp: STRICT_CSP, isolated });
     server.folder('/some/where/', join(project, 'dist'));
