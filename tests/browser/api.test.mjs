@@ -160,28 +160,35 @@ test('a stop text ends the answer and is no part of it', async () => {
 
 test('rewind, clone, and sessions that share one place in memory', async () => {
   const result = await page.evaluate(async (sampling) => {
-    const model = await Linnet.load('/models/chat.linnet', { context: 512 });
-    const ask = async (session, text) => (await session.prompt(text, { maxTokens: 48 })).text;
+    const model = await Linnet.load('/models/tiny.linnet', { context: 512 });
+    const ask = async (session, text) => (await session.prompt(text, { maxTokens: 16 })).text;
     const a = await model.session({ system: 'Be brief.', sampling });
-    const first = await ask(a, 'One');
+    await ask(a, 'One');
     const b = await a.clone();
     // Asked at once: they wait for one another, and each has its own past.
     const [second, other] = await Promise.all([ask(a, 'Two'), ask(b, 'Three')]);
     await a.rewind(2);
     const secondAgain = await ask(a, 'Two');
-    const c = await model.session({ system: 'Be brief.', sampling, messages: b.messages.slice(0, 2) });
-    const otherAgain = await ask(c, 'Three');
-    const said = { a: a.messages.length, b: b.messages.length, c: c.messages.length, system: c.system };
+    // From texts: the answer's tokens are made anew, and may be others than those that were said.
+    const past = [...a.messages.slice(0, 1), { role: 'assistant', content: 'Well said.' }];
+    const c = await model.session({ system: 'Be brief.', sampling, messages: past });
+    const third = await ask(c, 'Three');
+    const d = await model.session({ sampling, messages: [{ role: 'system', content: 'Be brief.' }, ...past] });
+    await b.rewind(2);
+    const otherAgain = await ask(b, 'Three');
+    const thirdAgain = await ask(d, 'Three');
+    const said = { a: a.messages.length, b: b.messages.length, d: d.messages.length, system: d.system };
     await b.close();
     const closed = await refusal(() => b.prompt('Hello?'));
     await model.unload();
     const unloaded = await refusal(() => a.prompt('Hello?'));
-    return { first, second, secondAgain, other, otherAgain, said, closed, unloaded };
+    return { second, secondAgain, other, otherAgain, third, thirdAgain, said, closed, unloaded };
   }, SEEDED);
   assert.equal(result.secondAgain, result.second);
   assert.equal(result.otherAgain, result.other);
+  assert.equal(result.thirdAgain, result.third);
   assert.notEqual(result.second, result.other);
-  assert.deepEqual(result.said, { a: 4, b: 4, c: 4, system: 'Be brief.' });
+  assert.deepEqual(result.said, { a: 4, b: 4, d: 4, system: 'Be brief.' });
   assert.equal(result.closed.code, 'closed');
   assert.equal(result.unloaded.code, 'closed');
 });

@@ -106,8 +106,9 @@ export class LinnetChatElement extends Base {
       this.parts.text.focus();
       this.tell('linnet-ready', { model });
     } catch (error) {
+      const cancelled = controller.signal.aborted;
       await this.unload();
-      if (!controller.signal.aborted) this.fail(error);
+      if (!cancelled) this.fail(error);
       await this.showStart();
     }
   }
