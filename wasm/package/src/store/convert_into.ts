@@ -1,6 +1,7 @@
 // Runs the converter: from a GGUF source into a model's folder, and the result verified before it counts.
 import { LinnetError } from '../errors.js';
 import { Bitmap } from './bitmap.js';
+import { breath } from './breath.js';
 import { DataFile, DiskFull } from './data_file.js';
 import type { Entry } from './entry.js';
 import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
@@ -109,19 +110,6 @@ async function verifyResult(job: Job, entry: Entry, data: DataFile): Promise<voi
   if (layout.name !== '') known.name = layout.name;
   entry.chunks = chunks;
   await entry.save();
-}
-
-/** Lets messages in, a cancel among them. */
-export async function breath(signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => {
-      channel.port1.close();
-      resolve();
-    };
-    channel.port2.postMessage(0);
-  });
-  signal.throwIfAborted();
 }
 
 // Bits a weight of GGUF's file types; a model of int4 groups of 32 has 4.5.

@@ -1,6 +1,7 @@
 // A .linnet file into storage: the frame first, then the chunks that are missing, each verified before it counts.
 import { LinnetError } from '../errors.js';
 import { Bitmap } from './bitmap.js';
+import { breath } from './breath.js';
 import { DataFile } from './data_file.js';
 import { Entry } from './entry.js';
 import { modelFolder, removeFolder } from './folders.js';
@@ -45,7 +46,6 @@ export async function fetchFrame(job: Job, beginning: Beginning): Promise<Frame>
   const { first } = beginning;
   const header = first.slice(0, headerBytes);
   const layout = readLayout(job.checksums, first, beginning.validators.size, where);
-  await ensureRoom(layout.fileBytes, job.url);
   const doubt = () => new Doubt();
   const metadata = new Uint8Array(layout.weightsOffset - headerBytes);
   const had = first.subarray(headerBytes, layout.weightsOffset);
@@ -63,6 +63,7 @@ export async function fetchFrame(job: Job, beginning: Beginning): Promise<Frame>
 /** Makes the model's folder with a file of the whole size, the frame in it. */
 export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): Promise<Entry> {
   const { layout } = frame;
+  await ensureRoom(layout.fileBytes, job.url);
   const folder = (await modelFolder(job.key, true))!;
   const entry = new Entry(folder, {
     url: job.url,
@@ -93,6 +94,36 @@ export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): 
     throw await told(error, null, layout.fileBytes, job.url);
   } finally {
     data?.close();
+  }
+}
+
+/** Writes the frame of a stored model anew, and keeps those of its chunks that the frame's checksums hold for. False: the file
+ *  on the server is cut in another way, so that nothing of what is stored can belong to it. */
+export async function mendFrame(job: Job, entry: Entry, frame: Frame): Promise<boolean> {
+  const { known } = entry;
+  const { layout, sums } = frame;
+  const same =
+    layout.fileBytes === known.fileBytes &&
+    layout.weightsOffset === known.weightsOffset &&
+    layout.weightsBytes === known.weightsBytes &&
+    layout.chunkBytes === known.chunkBytes;
+  if (!same) return false;
+  const data = await DataFile.open(entry.folder, 'data');
+  try {
+    data.write(0, frame.header);
+    data.write(headerBytes, frame.metadata);
+    data.write(layout.checksumsOffset, sums.bytes);
+    const grid = entry.chunkGrid;
+    for (let chunk = 0; chunk < grid.count; ++chunk) {
+      if (entry.chunks.has(chunk) && !sums.holds(chunk, data.read(grid.start(chunk), grid.size(chunk)))) entry.chunks.clear(chunk);
+      if (chunk % 64 === 63) await breath(job.signal);
+    }
+    data.flush();
+    known.framed = true;
+    await entry.save();
+    return true;
+  } finally {
+    data.close();
   }
 }
 
@@ -139,7 +170,6 @@ async function finish(entry: Entry, saver: Saver): Promise<void> {
   await saver.finish();
 }
 
-/** The checksums in storage; the frame is fetched anew where they do not hold. */
 async function storedSums(job: Job, entry: Entry, data: DataFile): Promise<Sums> {
   const header = data.read(0, headerBytes);
   const layout = readLayout(job.checksums, header, entry.known.fileBytes, 'The stored file');

@@ -4,7 +4,7 @@ import { Entry } from './entry.js';
 import { fileSize, modelFolder, removeFile, removeFolder } from './folders.js';
 import { fetchGguf, isSameGguf } from './gguf_download.js';
 import { askBeginning, changedError, type Beginning, type Job } from './job.js';
-import { beginEntry, damagedChunk, fetchChunks, fetchFrame, isSameModel } from './linnet_download.js';
+import { beginEntry, damagedChunk, fetchChunks, fetchFrame, isSameModel, mendFrame } from './linnet_download.js';
 import { Doubt } from './ranges.js';
 import { guessOf } from './sentences.js';
 import { streamModel } from './whole_download.js';
@@ -42,6 +42,7 @@ export async function fetchModel(job: Job, entry: Entry | null): Promise<Entry> 
     const beginning = await askBeginning(job);
     try {
       if (beginning.kind === 'other') throw noModel(job, entry, beginning);
+      if (entry !== null && entry.known.kind === 'linnet' && !entry.known.framed) entry = await mended(job, entry, beginning);
       if (entry !== null && !(await isSame(job, entry, beginning))) {
         if (entry.known.finished) throw cannotMend(job);
         if (changes++ >= mostChanges) throw changedError(job);
@@ -87,6 +88,16 @@ async function isSame(job: Job, entry: Entry, beginning: Beginning): Promise<boo
   if (entry.known.kind !== beginning.kind) return false;
   if (entry.known.kind === 'gguf') return isSameGguf(job, entry, beginning);
   return entry.known.framed && (await isSameModel(job, entry, beginning));
+}
+
+/** A stored file whose own description is damaged. A server that only sends whole files sends the whole of it again. */
+async function mended(job: Job, entry: Entry, beginning: Beginning): Promise<Entry | null> {
+  if (beginning.kind === 'linnet' && beginning.whole === null) {
+    if (await mendFrame(job, entry, await fetchFrame(job, beginning))) return entry;
+    throw cannotMend(job);
+  }
+  await removeFolder(job.key);
+  return null;
 }
 
 function noModel(job: Job, entry: Entry | null, beginning: Beginning): LinnetError {

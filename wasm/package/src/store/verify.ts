@@ -1,19 +1,22 @@
 // Stored chunks against their checksums. What is damaged is marked as missing, so that the next load fetches just that.
+import { LinnetError } from '../errors.js';
 import type { VerifyResult } from '../types.js';
 import type { Checksums, ReportProgress } from '../worker/byte_source.js';
-import { breath } from './convert_into.js';
+import { breath } from './breath.js';
 import type { Entry } from './entry.js';
 import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
 import { firstBytes, headerBytes } from './job.js';
 import { openStored } from './reader.js';
 import { sizeText } from './sentences.js';
-import { LinnetError } from '../errors.js';
 
 export async function verifyStored(
   entry: Entry,
   options: { checksums: Checksums; report: ReportProgress; signal: AbortSignal },
 ): Promise<VerifyResult> {
   const wasComplete = entry.complete;
+  if (!entry.known.framed) {
+    return { ok: false, problem: 'Only a part of this model is stored. Load it again to go on.' };
+  }
   const { checksums, report, signal } = options;
   const source = await openStored(entry.folder, 'data', () => {});
   const read = (offset: number, bytes: number): Uint8Array<ArrayBuffer> => {

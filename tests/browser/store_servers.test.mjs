@@ -1,0 +1,205 @@
+// The store of models against what servers do: files that change, damage, no ranges, compression, refusals.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { startServer } from './lib/server.mjs';
+import { Harness } from './store/harness.mjs';
+import { CHUNK, makeModel } from './store/model.mjs';
+
+const MEGABYTE = 1 << 20;
+const model = makeModel(9 * MEGABYTE + 12345);
+const other = makeModel(9 * MEGABYTE + 12345);
+let h, server, page;
+
+before(async () => {
+  h = await Harness.start();
+  ({ server, page } = h);
+});
+after(() => h?.stop());
+beforeEach(() => h.reset(model.bytes));
+
+test('a chunk that comes damaged is fetched again; one that always does is named', async () => {
+  server.fault('/model', { corruptAt: model.weightsOffset + 5 * CHUNK + 77, times: 1 });
+  await h.value('close', await h.obtain(model));
+  await h.value('delete', h.url());
+  server.fault('/model', { corruptAt: model.weightsOffset + 5 * CHUNK + 77 });
+  await h.fails('bad-file', /Chunk 6 of 37 .* comes damaged/);
+  server.fault('/model');
+  await h.obtain(model);
+});
+
+test('damaged metadata and checksums are refused, and nothing is left', async () => {
+  for (const [at, sentence] of [
+    [model.weightsOffset - 3, /metadata is damaged/],
+    [model.checksumsOffset + 3, /checksums contradict/],
+    [100, /header is damaged/],
+  ]) {
+    server.fault('/model', { corruptAt: at });
+    await h.fails('bad-file', sentence);
+    assert.deepEqual(await h.files(), []);
+  }
+});
+
+/** Begins a download and stops it in the middle. */
+async function part(bytes = 3_000_000) {
+  server.fault('/model', { bytesPerSecond: 1_000_000 });
+  const id = await h.begin(page, 'obtain', h.url());
+  await h.reached(page, id, 'download', bytes);
+  await h.abort(page, id);
+  server.fault('/model').forget();
+}
+
+for (const validators of [true, false]) {
+  test(`a file that changes between two visits (${validators ? 'with' : 'without'} ETag and date)`, async () => {
+    server.file('/model', model.bytes, { validators });
+    await part();
+    server.file('/model', other.bytes, { validators });
+    await h.obtain(other);
+    assert.ok(server.bytes('/model') > other.bytes.length - 1000, 'all of it is fetched');
+    assert.equal((await h.list()).length, 1);
+  });
+}
+
+test('a file that was only copied (another ETag) goes on', async () => {
+  await part();
+  const copy = new Date(Date.UTC(2026, 5, 1));
+  server.configure({ headers: { ETag: '"another"', 'Last-Modified': copy.toUTCString() } });
+  await h.obtain(model);
+  assert.ok(server.bytes('/model') < model.bytes.length - 1_500_000);
+  server.configure({ headers: {} });
+});
+
+test('a file that changes during the download begins anew once', async () => {
+  server.fault('/model', { change: { after: 4_000_000, with: other.bytes }, times: 1 });
+  await h.obtain(other);
+});
+
+test('the same without words of the server about it: the checksums tell', async () => {
+  server.file('/model', model.bytes, { validators: false });
+  server.fault('/model', { bytesPerSecond: 1_500_000 });
+  const id = await h.begin(page, 'obtain', h.url());
+  await h.reached(page, id, 'download', 3_000_000);
+  server.file('/model', other.bytes, { validators: false }).fault('/model');
+  const { value, error } = await h.end(page, id);
+  assert.equal(error, undefined, JSON.stringify(error));
+  assert.equal(await h.value('hash', value.opened), other.hash);
+});
+
+test('a shorter file during the download', async () => {
+  const shorter = makeModel(2 * MEGABYTE);
+  server.fault('/model', { change: { after: 3_000_000, with: shorter.bytes }, times: 1 });
+  await h.obtain(shorter);
+});
+
+test('a server without ranges: front to back', async () => {
+  server.fault('/model', { ignoreRange: true });
+  await h.obtain(model);
+  assert.equal(server.served('/model').length, 1);
+});
+
+test('a server without ranges that breaks says that it cannot be taken up, and leaves nothing', async () => {
+  server.fault('/model', { ignoreRange: true, dropAfter: 4_000_000 });
+  await h.fails('network', /cannot go on in the middle/);
+  assert.deepEqual(await h.files(), []);
+});
+
+test('a server without ranges and a damaged chunk: a second pass', async () => {
+  server.fault('/model', { ignoreRange: true }, { corruptAt: model.weightsOffset + 9 * CHUNK, times: 1 });
+  await h.obtain(model);
+  assert.equal(server.served('/model').length, 2);
+  await page.reload();
+  await h.value('delete', h.url());
+  server.fault('/model', { ignoreRange: true }, { corruptAt: model.weightsOffset + 9 * CHUNK });
+  await h.fails('bad-file', /Chunk 10 of 37 .* comes damaged/);
+});
+
+test('a server that loses its ranges in the middle', async () => {
+  await part();
+  server.fault('/model', { ignoreRange: true });
+  await h.obtain(model);
+});
+
+test('a server that compresses', async () => {
+  server.fault('/model', { ignoreRange: true, gzip: true });
+  server.configure({ headers: {} });
+  await h.obtain(model);
+});
+
+test('files that are no models, each with its sentence; nothing is left', async () => {
+  for (const [bytes, sentence] of [
+    ['<!DOCTYPE html><html>Please sign in</html>', /web page/],
+    ['version https://git-lfs.github.com/spec/v1\noid sha256:…', /Git LFS pointer/],
+    ['PK\x03\x04 archive', /ZIP archive/],
+    ['{"error":"no"}', /JSON/],
+    ['', /empty/],
+    [Buffer.alloc(100_000, 7), /neither a .linnet nor a GGUF/],
+  ]) {
+    server.file('/model', Buffer.from(bytes));
+    await h.fails('bad-file', sentence);
+    assert.deepEqual(await h.files(), []);
+  }
+});
+
+test('a file that is shorter or longer than it says', async () => {
+  server.file('/model', model.bytes.subarray(0, 5_000_000));
+  await h.fails('bad-file', /not copied whole/);
+  server.file('/model', Buffer.concat([model.bytes, Buffer.from('more')]));
+  await h.fails('bad-file', /should have/);
+  assert.deepEqual(await h.files(), []);
+});
+
+test('a web page in the place of a file that is half there (a hotel\'s network) costs nothing', async () => {
+  await part();
+  server.file('/model', Buffer.from('<!DOCTYPE html><html>Pay here</html>'));
+  await h.fails('bad-file', /web page.*before is kept/);
+  server.file('/model', model.bytes).forget();
+  await h.obtain(model);
+  assert.ok(server.bytes('/model') < model.bytes.length - 1_500_000);
+});
+
+test('statuses', async () => {
+  for (const [status, code, sentence] of [
+    [404, 'not-found', /no file/],
+    [410, 'not-found', /no file/],
+    [403, 'network', /403.*Sign in/],
+    [401, 'network', /401.*Sign in/],
+    [500, 'network', /500.*later/],
+    [429, 'network', /too many requests/],
+    [418, 'network', /418/],
+  ]) {
+    server.fault('/model', { status });
+    await h.fails(code, sentence);
+  }
+  server.fault('/model', { status: 503, times: 2 });
+  await h.obtain(model);
+});
+
+test('a server of another site: with leave to read it, with a few headers only, without', async () => {
+  const far = await startServer({ cors: true });
+  try {
+    server.configure({ csp: undefined });
+    await page.reload();
+    far.file('/model', model.bytes);
+    await h.value('close', await h.obtain(model, { path: far.url('/model') }));
+    await h.value('delete', far.url('/model'));
+    // Size, ETag and the part that came are not shown then.
+    far.configure({ headers: { 'Access-Control-Expose-Headers': 'X-Nothing' } });
+    far.fault('/model', { dropAfter: 2_000_000, times: 3 });
+    await h.value('close', await h.obtain(model, { path: far.url('/model') }));
+    await h.value('delete', far.url('/model'));
+    far.configure({ cors: false, headers: {} });
+    await h.fails('network', /may not let pages of other sites read/, { path: far.url('/model') });
+  } finally {
+    await far.close();
+    const { STRICT_CSP } = await import('./lib/server.mjs');
+    server.configure({ csp: STRICT_CSP });
+  }
+});
+
+test('a server that is down', async () => {
+  const far = await startServer({ cors: true });
+  await far.close();
+  server.configure({ csp: undefined });
+  await page.reload();
+  await h.fails('network', /cannot be reached/, { path: far.url('/model') });
+  await h.fails('bad-argument', /not with ftp:/, { path: 'ftp://localhost/model' });
+});
