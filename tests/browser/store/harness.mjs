@@ -24,10 +24,9 @@ async function bundle() {
 }
 
 export class Harness {
-  /** @param {{ context?: object }} options */
-  static async start({ profile, isolated = true } = {}) {
+  static async start({ profile, csp = STRICT_CSP } = {}) {
     const harness = new Harness();
-    harness.server = await startServer({ csp: STRICT_CSP, isolated });
+    harness.server = await startServer({ csp, isolated: true });
     harness.server
       .file('/index.html', Buffer.from('<!doctype html><title>Store</title><script type="module" src="/page.js"></script>'))
       .file('/blank.html', Buffer.from('<!doctype html><title>Blank</title>'))

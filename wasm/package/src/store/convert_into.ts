@@ -6,10 +6,11 @@ import { DataFile, DiskFull } from './data_file.js';
 import type { Entry } from './entry.js';
 import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
 import type { AsyncSource, ConvertedOutput } from './interface.js';
-import { firstBytes, headerBytes, type Job } from './job.js';
-import { ensureRoom, storageFull, freeBytes } from './quota.js';
+import { firstBytes, headerBytes, told, type Job } from './job.js';
 
 const bufferBytes = 1024 * 1024;
+// Of the result's size as it is guessed: so much is needed in any case.
+const surely = 0.85;
 
 /** `quiet`: whether the source still downloads, which is what progress tells then. */
 export async function convertInto(
@@ -22,9 +23,8 @@ export async function convertInto(
   const converter = await job.converter();
   const data = await DataFile.open(entry.folder, 'data');
   const output = new Output(data);
+  let total = 0;
   try {
-    data.resize(0);
-    let total = 0;
     await converter.convert(source, fileName, output, {
       progress(done, all) {
         total = all;
@@ -33,17 +33,25 @@ export async function convertInto(
       signal: job.signal,
     });
     output.end();
+    data.resize(output.offset);
     data.flush();
     await verifyResult(job, entry, data);
     if (total > 0) job.report('convert', total, total, 0);
   } catch (error) {
+    const telling = await told(output.full ?? error, Math.max(total, resultBytes(source.size, 0)), job.url);
     // Half a result is of no use: the next load converts from the front.
-    try {
-      data.resize(0);
-    } catch {
-      // nor is it in the way
-    }
-    throw output.full ? await storageFull(resultBytes(source.size, 0), await freeBytes(), job.url) : error;
+    data.resize(0);
+    throw telling;
+  } finally {
+    data.close();
+  }
+}
+
+/** Takes the room that the result will probably need, before anything is downloaded for it. */
+export async function reserveResult(entry: Entry, bytes: number): Promise<void> {
+  const data = await DataFile.open(entry.folder, 'data');
+  try {
+    data.resize(Math.floor(bytes * surely));
   } finally {
     data.close();
   }
@@ -53,8 +61,9 @@ export async function convertInto(
 class Output implements ConvertedOutput {
   private readonly buffer = new Uint8Array(bufferBytes);
   private filled = 0;
-  private offset = 0;
-  full = false;
+  offset = 0;
+  /** What the disk said when it was full. */
+  full: DiskFull | undefined;
 
   constructor(private readonly file: DataFile) {}
 
@@ -73,7 +82,7 @@ class Output implements ConvertedOutput {
       this.file.write(this.offset, this.buffer.subarray(0, this.filled));
     } catch (error) {
       if (!(error instanceof DiskFull)) throw error;
-      this.full = true;
+      this.full = error;
       throw new LinnetError('storage-full', 'The disk is full, or this site may not store more.', { cause: error });
     }
     this.offset += this.filled;
@@ -134,9 +143,4 @@ export function fileTypeOf(first: Uint8Array): number {
     return view.getUint32(0, true) === 4 ? view.getUint32(4, true) : 2;
   }
   return 2;
-}
-
-/** Refuses where source and result do not both fit. */
-export async function ensureRoomToConvert(sourceBytes: number, first: Uint8Array, size: number, url: string): Promise<void> {
-  await ensureRoom(sourceBytes + resultBytes(size, fileTypeOf(first)), url);
 }

@@ -26,6 +26,26 @@ export class DataFile {
     attempt(() => this.handle.truncate(bytes));
   }
 
+  /** Of `bytes` that do not fit behind what the file has, how many would: found by trying, since browsers do not say it. */
+  room(bytes: number): number {
+    const before = this.size;
+    let fits = 0;
+    for (let step = bytes / 2; step >= bytes / 1000; step /= 2) {
+      try {
+        this.handle.truncate(before + Math.floor(fits + step));
+        fits += step;
+      } catch {
+        // too much
+      }
+    }
+    try {
+      this.handle.truncate(before);
+    } catch {
+      // it was this long already
+    }
+    return Math.floor(fits);
+  }
+
   write(offset: number, bytes: Uint8Array): void {
     const written = attempt(() => this.handle.write(bytes, { at: offset }));
     if (written !== bytes.length) throw new DiskFull();

@@ -2,13 +2,14 @@
 import { LinnetError } from '../errors.js';
 import { Bitmap } from './bitmap.js';
 import { BodyReader } from './body_reader.js';
-import { convertInto, ensureRoomToConvert } from './convert_into.js';
+import { convertInto, fileTypeOf, reserveResult, resultBytes } from './convert_into.js';
 import { DataFile } from './data_file.js';
 import { Entry } from './entry.js';
-import { modelFolder, removeFile, removeFolder } from './folders.js';
+import { fileSize, modelFolder, removeFile, removeFolder } from './folders.js';
 import { Interrupted } from './http.js';
 import { keptSentence, told, type Beginning, type Job } from './job.js';
 import { Plan } from './plan.js';
+import { ensureRoom } from './quota.js';
 import { compare, fetchRanges } from './ranges.js';
 import { Saver } from './saver.js';
 import { Scratch } from './scratch.js';
@@ -49,23 +50,26 @@ export async function fetchGguf(job: Job, stored: Entry | null, beginning: Begin
   entry.known.finished = entry.known.framed = false;
   entry.known.fileBytes = entry.known.weightsBytes = 0;
   entry.chunks = new Bitmap(0);
-  let missing = size;
+  let needed = size;
   let source: DataFile | undefined;
   try {
     source = await DataFile.open(entry.folder, 'source');
     if (source.size !== size) entry.sourcePieces = new Bitmap(Math.ceil(size / pieceBytes));
-    missing = size - entry.sourceGrid.heldBytes(entry.sourcePieces);
-    await ensureRoomToConvert(source.size === size ? 0 : missing, beginning.first, size, job.url);
+    const result = resultBytes(size, fileTypeOf(beginning.first));
+    needed = Math.max(0, size - source.size) + Math.max(0, result - (await fileSize(entry.folder, 'data')));
+    await ensureRoom(needed, job.url);
     if (size !== 0 && source.size !== size) source.resize(size);
+    await reserveResult(entry, result);
     await entry.save();
     if (size === 0) await fetchUnsized(job, entry, source, whole!);
     await fetchAndConvert(job, entry, source, size === 0 ? null : whole);
   } catch (error) {
+    const telling = await told(error, needed, job.url);
     source?.close();
     // What the converter refuses is of no use, and neither is a file of which nothing came.
     const refused = error instanceof LinnetError && (error.code === 'bad-file' || error.code === 'unsupported');
     if (refused || entry.heldBytes === 0) await removeFolder(job.key).catch(() => {});
-    throw await told(error, entry, missing, job.url);
+    throw telling;
   }
   source.close();
   await removeFile(entry.folder, 'source');

@@ -2,8 +2,8 @@
 import { LinnetError } from '../errors.js';
 import type { Checksums, ReportProgress } from '../worker/byte_source.js';
 import { BodyReader } from './body_reader.js';
-import { DiskFull } from './data_file.js';
-import type { Entry, Validators } from './entry.js';
+import { type DataFile, DiskFull } from './data_file.js';
+import type { Validators } from './entry.js';
 import { isNamed } from './folders.js';
 import { Interrupted, OutOfRange, type Address } from './http.js';
 import type { Converter } from './interface.js';
@@ -89,7 +89,8 @@ export function changedError(job: Job): LinnetError {
 }
 
 /** `error`, or what it means for the person where the disk was full. `needed`: bytes that are missing. */
-export async function told(error: unknown, entry: Entry | null, needed: number, url: string): Promise<unknown> {
+export async function told(error: unknown, needed: number, url: string, file?: DataFile): Promise<unknown> {
   if (!(error instanceof DiskFull) && !isNamed(error, 'QuotaExceededError')) return error;
-  return storageFull(Math.max(needed, 1), await freeBytes(), entry?.known.url ?? url);
+  const missing = Math.max(needed, 1);
+  return storageFull(missing, file?.room(missing) ?? (await freeBytes()), url);
 }

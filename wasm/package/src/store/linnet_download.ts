@@ -87,13 +87,13 @@ export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): 
     data.flush();
     entry.known.framed = true;
     await entry.save();
+    data.close();
     return entry;
   } catch (error) {
+    const telling = await told(error, layout.fileBytes, job.url, data);
     data?.close();
     await removeFolder(job.key).catch(() => {});
-    throw await told(error, null, layout.fileBytes, job.url);
-  } finally {
-    data?.close();
+    throw telling;
   }
 }
 
@@ -158,7 +158,7 @@ export async function fetchChunks(job: Job, entry: Entry, conditional: boolean):
   } catch (error) {
     // What has come stays, whatever ended the download.
     await saver.finish().catch(() => {});
-    throw await told(error, entry, known.fileBytes - entry.heldBytes, job.url);
+    throw await told(error, known.fileBytes - entry.heldBytes, job.url, data);
   } finally {
     data.close();
   }

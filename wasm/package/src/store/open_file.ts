@@ -1,12 +1,13 @@
 // A file that the person chose: a .linnet file is read where it is, a GGUF file is converted into storage.
 import { LinnetError } from '../errors.js';
 import type { ByteSource } from '../worker/byte_source.js';
-import { convertInto, ensureRoomToConvert } from './convert_into.js';
+import { convertInto, fileTypeOf, reserveResult, resultBytes } from './convert_into.js';
 import { Entry } from './entry.js';
 import { modelFolder, removeFolder } from './folders.js';
 import { readLayout } from './frame.js';
 import type { AsyncSource, ObtainOptions } from './interface.js';
 import { firstBytes, told, type Job } from './job.js';
+import { ensureRoom } from './quota.js';
 import { fileSource, unreadable } from './reader.js';
 import { guessOf, kindOf } from './sentences.js';
 
@@ -40,17 +41,19 @@ async function addressOf(file: Blob, first: Uint8Array<ArrayBuffer>): Promise<st
 
 async function convertFile(job: Job, stored: Entry | null, file: Blob, first: Uint8Array, name: string): Promise<Entry> {
   if (stored !== null) await removeFolder(job.key);
-  await ensureRoomToConvert(0, first, file.size, job.url);
+  const result = resultBytes(file.size, fileTypeOf(first));
+  await ensureRoom(result, job.url);
   const folder = (await modelFolder(job.key, true))!;
   const validators = { size: file.size, etag: '', lastModified: '' };
   const entry = new Entry(folder, { url: job.url, name, kind: 'gguf', validators });
   const source: AsyncSource = { size: file.size, read: (offset, bytes) => readPart(file, offset, bytes) };
   try {
+    await reserveResult(entry, result);
     await convertInto(job, entry, source, name, () => false);
     return entry;
   } catch (error) {
     await removeFolder(job.key).catch(() => {});
-    throw await told(error, null, file.size, job.url);
+    throw await told(error, result, job.url);
   }
 }
 

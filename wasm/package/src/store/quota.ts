@@ -4,7 +4,8 @@ import { Entry } from './entry.js';
 import { modelFolder, rootFolder } from './folders.js';
 import { sizeText } from './sentences.js';
 
-/** Free bytes; Infinity where the browser does not say. */
+/** Free bytes; Infinity where the browser does not say. Chromium names a round number that has little to do with the disk, so
+ *  that the file is also made as large as it will be before anything is downloaded (DataFile.resize). */
 export async function freeBytes(): Promise<number> {
   const estimate = await navigator.storage.estimate?.().catch(() => undefined);
   if (estimate?.quota === undefined || estimate.usage === undefined) return Infinity;
@@ -25,9 +26,10 @@ export async function storageFull(needed: number, free: number, url: string): Pr
     names.length > 0
       ? `Delete a stored model (${names.join(', ')}${others.length > 3 ? ', …' : ''}) or make room on the disk`
       : 'Make room on the disk, or take a smaller model';
+  const left = free < needed ? `about ${sizeText(free)} left` : 'not so much left';
   return new LinnetError(
     'storage-full',
-    `The model needs ${sizeText(needed)} more, and this browser has ${sizeText(free)} left for this site. ${advice}, ` +
+    `The model needs ${sizeText(needed)} more, and this browser has ${left} for this site. ${advice}, ` +
       'then load again: what has come already is kept.',
   );
 }

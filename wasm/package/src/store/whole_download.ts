@@ -78,13 +78,13 @@ async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, bod
     entry.known.finished = entry.chunks.full;
     await new Saver(entry, data).finish();
     job.report('download', entry.heldBytes, layout.fileBytes, 0);
+    data.close();
     return entry;
   } catch (error) {
+    const telling = await told(error, layout.fileBytes, job.url, data);
     data?.close();
     await removeFolder(job.key).catch(() => {});
-    throw await told(error, null, layout.fileBytes, job.url);
-  } finally {
-    data?.close();
+    throw telling;
   }
 }
 
@@ -111,7 +111,7 @@ async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: B
     return entry;
   } catch (error) {
     await saver.finish().catch(() => {});
-    throw await told(error, entry, layout.fileBytes - entry.heldBytes, job.url);
+    throw await told(error, layout.fileBytes - entry.heldBytes, job.url, data);
   } finally {
     data.close();
   }
