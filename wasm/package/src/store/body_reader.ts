@@ -10,6 +10,27 @@ export class BodyReader {
 
   /** At most `bytes`: fewer at the end of the body. */
   async upTo(bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    await this.hold(bytes);
+    const taken = new Uint8Array(Math.min(bytes, this.heldBytes));
+    this.take(taken);
+    return taken;
+  }
+
+  /** Exactly `bytes`; Interrupted where the body ends before. */
+  async exactly(bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    const taken = new Uint8Array(bytes);
+    await this.fill(taken);
+    return taken;
+  }
+
+  /** Fills all of `into`; Interrupted where the body ends before. */
+  async fill(into: Uint8Array): Promise<void> {
+    await this.hold(into.length);
+    if (this.heldBytes < into.length) throw new Interrupted('the connection broke');
+    this.take(into);
+  }
+
+  private async hold(bytes: number): Promise<void> {
     while (this.heldBytes < bytes && !this.ended) {
       const { done, value } = await this.answer.body.next();
       if (done) this.ended = true;
@@ -18,25 +39,18 @@ export class BodyReader {
         this.heldBytes += value.length;
       }
     }
-    const taken = new Uint8Array(Math.min(bytes, this.heldBytes));
-    let filled = 0;
-    while (filled < taken.length) {
+  }
+
+  private take(into: Uint8Array): void {
+    for (let filled = 0; filled < into.length; ) {
       const piece = this.held[0]!;
-      const part = piece.subarray(0, taken.length - filled);
-      taken.set(part, filled);
+      const part = piece.subarray(0, into.length - filled);
+      into.set(part, filled);
       filled += part.length;
       if (part.length === piece.length) this.held.shift();
       else this.held[0] = piece.subarray(part.length);
     }
-    this.heldBytes -= filled;
-    return taken;
-  }
-
-  /** Exactly `bytes`; Interrupted where the body ends before. */
-  async exactly(bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    const taken = await this.upTo(bytes);
-    if (taken.length < bytes) throw new Interrupted('the connection broke');
-    return taken;
+    this.heldBytes -= into.length;
   }
 
   /** Puts bytes back, to be taken again. */

@@ -16,7 +16,7 @@ import { Scratch } from './scratch.js';
 import { fileNameOf } from './sentences.js';
 
 const pieceBytes = 256 * 1024;
-const requestBytes = 4 * 1024 * 1024;
+const requestBytes = 4 * 1024 * 1024; // what the converter waits for is not to stand behind much else
 
 export async function isSameGguf(_job: Job, entry: Entry, beginning: Beginning): Promise<boolean> {
   return (
@@ -87,7 +87,7 @@ async function fetchAndConvert(job: Job, entry: Entry, source: DataFile, whole: 
   if (job.signal.aborted) forward();
   const grid = entry.sourceGrid;
   const held = entry.sourcePieces;
-  const plan = new Plan(grid, held, requestBytes);
+  const plan = new Plan(grid, held, requestBytes, job.connections);
   const saver = new Saver(entry, source);
   const scratch = new Scratch(source, grid, held, control.signal, (pieces) => {
     plan.urgent = pieces;

@@ -13,7 +13,7 @@ import { compare, Doubt, fetchRanges } from './ranges.js';
 import { Saver } from './saver.js';
 import { fileNameOf, sizeText } from './sentences.js';
 
-const requestBytes = 4 * 1024 * 1024;
+const requestBytes = 16 * 1024 * 1024;
 
 /** Whether the server still has the file that `entry` was begun with. */
 export async function isSameModel(job: Job, entry: Entry, beginning: Beginning): Promise<boolean> {
@@ -133,7 +133,7 @@ export async function fetchChunks(job: Job, entry: Entry, conditional: boolean):
   const data = await DataFile.open(entry.folder, 'data');
   const saver = new Saver(entry, data);
   const resumedFrom = entry.heldBytes;
-  const plan = new Plan(entry.chunkGrid, entry.chunks, requestBytes);
+  const plan = new Plan(entry.chunkGrid, entry.chunks, requestBytes, job.connections);
   try {
     const sums = await storedSums(job, entry, data);
     job.report('download', resumedFrom, known.fileBytes, resumedFrom);

@@ -16,7 +16,8 @@ export class Plan {
   constructor(
     readonly grid: Grid,
     readonly held: Bitmap,
-    private readonly runBytes: number,
+    private readonly mostBytes: number,
+    private readonly connections: number,
   ) {}
 
   /** null: all that is missing is on its way. The pieces of a run are nobody else's until they are given back. */
@@ -24,7 +25,9 @@ export class Plan {
     this.urgent = this.urgent.filter((piece) => !this.held.has(piece));
     const first = this.urgent.find((piece) => this.free(piece)) ?? this.firstFree();
     if (first === undefined) return null;
-    const most = Math.max(1, Math.floor(this.runBytes / this.grid.pieceBytes));
+    // Long runs, since each request takes a turn to the server; shorter ones at the end, so that all connections end together.
+    const share = Math.ceil((this.held.length - this.held.count) / (2 * this.connections));
+    const most = Math.max(1, Math.min(share, Math.floor(this.mostBytes / this.grid.pieceBytes)));
     let count = 0;
     while (count < most && first + count < this.grid.count && this.free(first + count)) this.asked.add(first + count++);
     return { first, count };

@@ -88,9 +88,11 @@ async function fetchRun(
     throw new Doubt();
   }
   const body = new BodyReader(answer);
+  const buffer = new Uint8Array(grid.pieceBytes);
   try {
     for (let piece = run.first; piece < run.first + run.count; ++piece) {
-      const bytes = await body.exactly(grid.size(piece));
+      const bytes = buffer.subarray(0, grid.size(piece));
+      await body.fill(bytes);
       patience.flowed();
       if (ranges.take(piece, bytes)) continue;
       const times = (damages.get(piece) ?? 0) + 1;
