@@ -54,7 +54,7 @@ async function chatsAt(address, threads) {
   assert.equal(hash, expected);
   assert.ok(text.length > 0);
   assert.equal(used, threads);
-  await page.getByRole('button', { name: 'Start the chat' }).click();
+  await page.getByRole('button', { name: /start/i }).click();
   await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
   await page.keyboard.press('Enter');
   await page
@@ -93,10 +93,10 @@ test('a Vite project chats: built, at a sub-path, under the strict policy', asyn
   );
   for (const isolated of [false, true]) {
     const server = await startServer({ csp: STRICT_CSP, isolated });
+    t.after(() => server.close());
     server.folder('/some/where/', join(project, 'dist'));
     await chatsAt(server.url('/some/where/'), isolated ? await cores() : 1);
     assert.deepEqual(server.violations, []);
-    await server.close();
   }
 });
 
@@ -109,14 +109,15 @@ test('a Vite project chats by its dev server, with nothing configured', async (t
       logLevel: 'silent',
       server: { port: 0, host: 'localhost', headers: isolated ? ISOLATED : {} },
     });
+    t.after(() => dev.close());
     await dev.listen();
     await chatsAt(dev.resolvedUrls.local[0], isolated ? await cores() : 1);
-    await dev.close();
   }
 });
 
-test('a plain page chats: two lines of HTML, at a sub-path, under the strict policy', async () => {
+test('a plain page chats: two lines of HTML, at a sub-path, under the strict policy', async (t) => {
   const server = await startServer({ csp: STRICT_CSP });
+  t.after(() => server.close());
   const page = `<!doctype html><html lang="en"><head><title>Plain</title>
 <script type="module" src="vendor/linnet/linnet-chat.js"></script></head><body>
 <linnet-chat model="models/chat.linnet" temperature="0" context="512"></linnet-chat>
@@ -136,7 +137,6 @@ globalThis.chat = async () => {
     .file('/~me/site/models/chat.linnet', chat());
   await chatsAt(server.url('/~me/site/index.html'), 1);
   assert.deepEqual(server.violations, []);
-  await server.close();
 });
 
 /** What 'auto' takes where there are threads. */
