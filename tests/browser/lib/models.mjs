@@ -70,8 +70,11 @@ export const chat = () => converted('chat.linnet', chatGguf());
 /** The same shape with other weights. */
 export const other = () => converted('other.linnet', randomGguf('other.gguf', 256, 24, 2));
 
-/** So large (88 MB, 155 million weights) that a token takes more than 100 ms with the scalar kernels. */
+/** 88 MB, 155 million weights: for memory, and for answers that take a while. */
 export const slow = () => converted('slow.linnet', randomGguf('slow.gguf', 1024, 12));
+
+/** 262 MB, 462 million weights: with the scalar kernels one token takes more than 100 ms on any machine. */
+export const slowest = () => converted('slowest.linnet', randomGguf('slowest.gguf', 1536, 16));
 
 /** A file of the folder with models that LINNET_MODELS names, null where there is none. */
 export function sharedModel(...names) {

@@ -1,0 +1,77 @@
+// The memory of the tab while a model is loaded and afterwards, against the plan.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch } from './lib/chromium.mjs';
+import { slow } from './lib/models.mjs';
+import { load, openPackage, startPackage, unload } from './lib/package.mjs';
+
+const MEGABYTE = 1e6;
+// Beside the model's own memory: the module, its stack and what the binding keeps. WebAssembly grows in steps.
+const MODULE = 24 * MEGABYTE;
+// Of the renderer: chunks under way (4 connections, each with a run of chunks), the checksums' and JavaScript's own memory.
+const LOADING = 70 * MEGABYTE;
+let server, browser, page, empty;
+
+before(async () => {
+  server = await startPackage({ isolated: true });
+  server.file('/slow.linnet', slow());
+  browser = await launch();
+  page = await openPackage(browser, server);
+  await page.waitForTimeout(500);
+  empty = browser.rendererBytes();
+});
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+async function watched(action) {
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, browser.rendererBytes())), 50);
+  try {
+    return { result: await action(), most: most - empty };
+  } finally {
+    clearInterval(watch);
+  }
+}
+const text = (bytes) => `${(bytes / MEGABYTE).toFixed(0)} MB`;
+
+for (const how of ['from the network', 'from storage']) {
+  test(`a load ${how} takes the plan and little more`, async (t) => {
+    server.fault('/slow.linnet', how === 'from storage' ? { status: 500 } : { bytesPerSecond: 60 * MEGABYTE });
+    const { result, most } = await watched(() => load(page, '/slow.linnet', { context: 512, threads: 2 }));
+    assert.equal(result.error, undefined);
+    const planned = result.plan.totalBytes;
+    const memory = await page.evaluate(() => globalThis.model.memory());
+    await page.evaluate(async () => (await globalThis.model.session()).prompt('Hello', { maxTokens: 20 }));
+    const talking = browser.rendererBytes() - empty;
+    t.diagnostic(
+      `plan ${text(planned)}; WebAssembly ${text(memory.wasmBytes)}; renderer, beyond an empty page (${text(empty)}): ` +
+        `${text(most)} at most while loading, ${text(talking)} while talking`,
+    );
+    assert.ok(memory.arenaBytes <= planned, `arena ${text(memory.arenaBytes)}, plan ${text(planned)}`);
+    assert.ok(memory.wasmBytes < planned + MODULE, `WebAssembly ${text(memory.wasmBytes)}, plan ${text(planned)}`);
+    assert.ok(most < planned + LOADING, `${text(most)} while loading, plan ${text(planned)}`);
+    assert.ok(talking < planned + LOADING, `${text(talking)} while talking, plan ${text(planned)}`);
+    await unload(page);
+    // The worker's memory goes back to the system a moment after it has ended.
+    let left;
+    for (let tries = 0; tries < 50; tries++) {
+      left = browser.rendererBytes() - empty;
+      if (left < LOADING) break;
+      await page.waitForTimeout(100);
+    }
+    assert.ok(left < LOADING, `${text(left)} after unload()`);
+  });
+}
+
+test('a ceiling is kept', async () => {
+  const planned = (await load(page, '/slow.linnet', { context: 512 })).plan.totalBytes;
+  await unload(page);
+  const { error } = await load(page, '/slow.linnet', { context: 512, memory: planned - 1000 });
+  if (error) assert.equal(error.code, 'does-not-fit');
+  else {
+    const memory = await page.evaluate(() => globalThis.model.memory());
+    assert.ok(memory.arenaBytes <= planned - 1000);
+  }
+});
