@@ -1,5 +1,6 @@
 // A source model into a .linnet file: which format each tensor gets, and its rows from the source into packed blocks.
 #include <algorithm>
+#include <bit>
 
 #include "tools/converter/container_writer.h"
 #include "tools/converter/convert.h"
@@ -28,6 +29,13 @@ uint16_t copy_exact(SourceType type, const uint8_t* block, int8_t (*values)[rows
         }
     }
     return load<uint16_t>(block);
+}
+
+// Of finite numbers: without their signs they are in the order of their bits, and whole numbers can be compared side by side.
+float largest_magnitude(const float* values, size_t count) {
+    uint32_t largest = 0;
+    for (size_t i = 0; i < count; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7fffffffu);
+    return std::bit_cast<float>(largest);
 }
 
 struct BlockErrors {
@@ -124,10 +132,8 @@ private:
 
     Status read_floats(const SourceMatrix& part, uint32_t first, uint32_t count, float* to, Error& error) {
         if (Status status = read_rows(source_, first, count, to, error); status != Status::ok || group_ == 0) return status;
-        float largest = 0;
-        for (size_t i = 0; i < size_t{count} * source_.columns; ++i) largest = std::max(largest, to[i] < 0 ? -to[i] : to[i]);
         const float limit = largest_weight(levels_of(format_));
-        if (largest <= limit) return Status::ok;
+        if (largest_magnitude(to, size_t{count} * source_.columns) <= limit) return Status::ok;
         return error.fail(Status::unsupported) << "The tensor \"" << part.name << "\" has a weight above "
                                                << static_cast<uint32_t>(limit) << ", which no 16-bit scale reaches. "
                                                << "Convert with --weights f32.";
@@ -164,7 +170,9 @@ private:
         return Status::ok;
     }
 
-    void quantize_block(const Rows& rows, uint32_t first, uint32_t count, uint8_t* to, BlockErrors& errors) const {
+    // A function of its own: in the browser the function that reads is one that can wait, which makes its loops slow.
+    [[gnu::noinline]] void quantize_block(const Rows& rows, uint32_t first, uint32_t count, uint8_t* to,
+                                          BlockErrors& errors) const {
         const uint32_t columns = source_.columns, padded = padded_columns(columns);
         bool all_exact = true;
         for (uint32_t lane = 0; lane < count; ++lane) {
