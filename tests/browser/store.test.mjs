@@ -78,7 +78,7 @@ test('a network that goes and comes back', async () => {
   await h.browser.context.setOffline(false);
   const { error, value } = await h.end(page, id);
   assert.equal(error, undefined, JSON.stringify(error));
-  assert.equal((await h.value('hash', value.opened)), model.hash);
+  assert.equal(await h.value('hash', value.opened), model.hash);
 });
 
 test('no network at the beginning is told at once', async () => {

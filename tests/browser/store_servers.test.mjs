@@ -148,7 +148,7 @@ test('a file that is shorter or longer than it says', async () => {
   assert.deepEqual(await h.files(), []);
 });
 
-test('a web page in the place of a file that is half there (a hotel\'s network) costs nothing', async () => {
+test("a web page in the place of a file that is half there (a hotel's network) costs nothing", async () => {
   await part();
   server.file('/model', Buffer.from('<!DOCTYPE html><html>Pay here</html>'));
   await h.fails('bad-file', /web page.*before is kept/);

@@ -135,7 +135,11 @@ test('a GGUF address is converted while it comes; the source is deleted afterwar
   assert.equal(await h.value('hash', value.opened), model.hash);
   assert.ok(!(await h.files()).some((name) => name.endsWith('source')));
   const reports = await h.value('progress', id);
-  for (const phase of ['download', 'convert', 'verify']) assert.ok(reports.some((one) => one.phase === phase), phase);
+  for (const phase of ['download', 'convert', 'verify'])
+    assert.ok(
+      reports.some((one) => one.phase === phase),
+      phase,
+    );
   assert.ok(server.bytes('/model') < gguf.length + 100_000);
   await h.value('close', value.opened);
   server.forget();

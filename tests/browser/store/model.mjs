@@ -22,7 +22,13 @@ export function makeModel(weightsBytes, { name = 'A test model', metadataBytes =
   Buffer.from('894c494e4e45540a', 'hex').copy(bytes);
   bytes.writeUInt32LE(2, 8);
   bytes.writeUInt32LE(512, 12);
-  const numbers = [[16, bytes.length], [24, 512], [72, weightsOffset], [80, weightsBytes], [88, checksumsOffset]];
+  const numbers = [
+    [16, bytes.length],
+    [24, 512],
+    [72, weightsOffset],
+    [80, weightsBytes],
+    [88, checksumsOffset],
+  ];
   for (const [at, value] of numbers) bytes.writeBigUInt64LE(BigInt(value), at);
   bytes.writeUInt32LE(Buffer.byteLength(name), 96);
   bytes.writeUInt32LE(CHUNK, 104);

@@ -44,7 +44,7 @@ const converter: Converter = {
     if (new TextDecoder().decode((await source.read(0, 4)).subarray(0, 4)) !== 'GGUF') throw new Error('no GGUF');
     const flag = (await source.read(32, 1))[0];
     if (flag === 1) throw new LinnetError('unsupported', 'The architecture of this file is not one of those that work.');
-    for (let done = 0; done < bytes; ) {
+    for (let done = 0; done < bytes;) {
       const part = Math.min(100_000, bytes - done, done < half ? half - done : Infinity);
       const from = done < half ? head + (bytes - half) + done : head + done - half;
       output.write(await source.read(from, part));
@@ -69,7 +69,7 @@ interface Call {
 
 async function sha256(source: ByteSource): Promise<string> {
   const whole = new Uint8Array(source.size);
-  for (let at = 0; at < whole.length; ) {
+  for (let at = 0; at < whole.length;) {
     const bytes = source.read(at, whole.subarray(at, at + 1_000_000));
     if (bytes === 0) throw new Error(`read nothing at ${at}: ${source.problem ?? ''}`);
     at += bytes;
@@ -89,7 +89,8 @@ async function files(folder: FileSystemDirectoryHandle, at = ''): Promise<Record
 
 const operations: Record<string, (call: Call, options: ObtainOptions) => Promise<unknown>> = {
   async obtain({ id, args }, options) {
-    const source = args[0] instanceof Blob ? await store.obtainFile(args[0], options) : await store.obtain(args[0] as string, options);
+    const source =
+      args[0] instanceof Blob ? await store.obtainFile(args[0], options) : await store.obtain(args[0] as string, options);
     opened.set(id, source);
     return { opened: id, size: source.size };
   },
@@ -129,7 +130,7 @@ const operations: Record<string, (call: Call, options: ObtainOptions) => Promise
     const begun = performance.now();
     const response = await fetch(args[0] as string, { cache: 'no-store' });
     let at = 0;
-    for (const reader = response.body!.getReader(); ; ) {
+    for (const reader = response.body!.getReader(); ;) {
       const { done, value } = await reader.read();
       if (done) break;
       at += handle.write(value, { at });
@@ -163,6 +164,9 @@ onmessage = async ({ data: call }: MessageEvent<Call>) => {
     postMessage({ id: call.id, value: await operations[call.op]!(call, options) });
   } catch (error) {
     const { name, message, stack } = error as Error;
-    postMessage({ id: call.id, error: { name, code: (error as LinnetError).code, message, stack: name === 'LinnetError' ? '' : stack } });
+    postMessage({
+      id: call.id,
+      error: { name, code: (error as LinnetError).code, message, stack: name === 'LinnetError' ? '' : stack },
+    });
   }
 };

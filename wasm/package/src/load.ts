@@ -25,7 +25,9 @@ function addressOf(source: string | URL, where: string): string {
   } catch {
     throw new LinnetError('bad-argument', `${where}: '${String(source)}' is no address.`);
   }
-  if (!['http:', 'https:'].includes(address.protocol)) {
+  // A model that was converted from a file of the person's is listed under an address that only the store understands.
+  const listed = address.protocol === 'file:' && address.searchParams.has('first');
+  if (!listed && !['http:', 'https:'].includes(address.protocol)) {
     throw new LinnetError(
       'bad-argument',
       `${where}: an address begins with http: or https:, and this one with ${address.protocol} A file of the person's is given ` +
@@ -66,6 +68,12 @@ function heedSignal<Result>(connection: Connection, call: Promise<Result>, signa
     });
 }
 
+/** Asks that the browser does not clear what is stored when the disk fills up. A worker may not ask; a refusal changes nothing. */
+function keepStored(): void {
+  const storage = globalThis.navigator?.storage;
+  void storage?.persist?.().catch(() => {});
+}
+
 async function loadWith(
   choice: BuildChoice,
   folder: URL | undefined,
@@ -78,6 +86,7 @@ async function loadWith(
     const event = meter(options.onProgress);
     const call = connection.call('load', request, { ...(signal && { signal }), ...(event && { event }) });
     const { info, plan } = await heedSignal(connection, call, signal);
+    keepStored();
     return new ModelHandle(connection, info, plan);
   } catch (error) {
     connection.end(new LinnetError('closed', 'The model was not loaded.'));

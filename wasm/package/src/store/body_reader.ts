@@ -42,7 +42,7 @@ export class BodyReader {
   }
 
   private take(into: Uint8Array): void {
-    for (let filled = 0; filled < into.length; ) {
+    for (let filled = 0; filled < into.length;) {
       const piece = this.held[0]!;
       const part = piece.subarray(0, into.length - filled);
       into.set(part, filled);

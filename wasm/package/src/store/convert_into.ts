@@ -68,7 +68,7 @@ class Output implements ConvertedOutput {
   constructor(private readonly file: DataFile) {}
 
   write(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const part = bytes.subarray(done, done + bufferBytes - this.filled);
       this.buffer.set(part, this.filled);
       this.filled += part.length;
@@ -95,7 +95,12 @@ async function verifyResult(job: Job, entry: Entry, data: DataFile): Promise<voi
   const where = 'The converted model';
   const first = data.read(0, Math.min(firstBytes, data.size));
   const layout = readLayout(job.checksums, first, data.size, where);
-  checkMetadata(job.checksums, first.subarray(0, headerBytes), data.read(headerBytes, layout.weightsOffset - headerBytes), where);
+  checkMetadata(
+    job.checksums,
+    first.subarray(0, headerBytes),
+    data.read(headerBytes, layout.weightsOffset - headerBytes),
+    where,
+  );
   const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);
   const { known } = entry;
   const chunks = new Bitmap(layout.chunks);
@@ -123,9 +128,36 @@ async function verifyResult(job: Job, entry: Entry, data: DataFile): Promise<voi
 
 // Bits a weight of GGUF's file types; a model of int4 groups of 32 has 4.5.
 const bitsOfType: Record<number, number> = {
-  0: 32, 1: 16, 2: 4.5, 3: 5, 7: 8.5, 8: 5.5, 9: 6, 10: 2.6, 11: 3.4, 12: 3.9, 13: 4.3, 14: 4.6, 15: 4.85, 16: 5.5, 17: 5.7,
-  18: 6.6, 19: 2.06, 20: 2.3, 21: 2.6, 22: 3.1, 23: 3.1, 24: 1.6, 25: 4.5, 26: 3.5, 27: 3.7, 28: 2.5, 29: 2.7, 30: 4.3,
-  31: 1.75, 32: 16,
+  0: 32,
+  1: 16,
+  2: 4.5,
+  3: 5,
+  7: 8.5,
+  8: 5.5,
+  9: 6,
+  10: 2.6,
+  11: 3.4,
+  12: 3.9,
+  13: 4.3,
+  14: 4.6,
+  15: 4.85,
+  16: 5.5,
+  17: 5.7,
+  18: 6.6,
+  19: 2.06,
+  20: 2.3,
+  21: 2.6,
+  22: 3.1,
+  23: 3.1,
+  24: 1.6,
+  25: 4.5,
+  26: 3.5,
+  27: 3.7,
+  28: 2.5,
+  29: 2.7,
+  30: 4.3,
+  31: 1.75,
+  32: 16,
 };
 
 /** What the model that is made of a GGUF file of `bytes` will have, before the converter says it. */

@@ -84,7 +84,8 @@ export async function askPart(job: Job, first: number, bytes: number, doubt: () 
 export function changedError(job: Job): LinnetError {
   return new LinnetError(
     'changed',
-    `The file at ${job.url} was replaced on the server while it was downloaded, more than once. Load again when it has settled.`,
+    `The file at ${job.url} was replaced on the server while it was downloaded, more than once. ` +
+      'Load again when it has settled.',
   );
 }
 

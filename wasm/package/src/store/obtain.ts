@@ -112,4 +112,3 @@ function cannotMend(job: Job): LinnetError {
       'Delete the stored model, then load it again.',
   );
 }
-

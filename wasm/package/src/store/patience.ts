@@ -42,15 +42,17 @@ function broken(host: string, error: Interrupted, kept: string): LinnetError {
 /** The sentence where not even the first request was answered: a browser does not say which of the reasons it is. */
 export function unreachable(host: string, error: Interrupted): LinnetError {
   if (navigator.onLine === false) {
-    return new LinnetError('offline', 'The model is not stored in this browser yet, and there is no network.', { cause: error });
+    return new LinnetError('offline', 'The model is not stored in this browser yet, and there is no network.', {
+      cause: error,
+    });
   }
   if (error.message.startsWith('The server')) {
     return new LinnetError('network', `${error.message}. Try again later.`, { cause: error });
   }
   return new LinnetError(
     'network',
-    `The server ${host} cannot be reached. It may be down, or it may not let pages of other sites read its files (CORS); then ` +
-      'download the file in another way and open it from the disk, or put it beside the page.',
+    `The server ${host} cannot be reached. It may be down, or it may not let pages of other sites read its files ` +
+      '(CORS); then download the file in another way and open it from the disk, or put it beside the page.',
     { cause: error },
   );
 }

@@ -7,13 +7,14 @@ import { isNamed, storageError, type FileName } from './folders.js';
 export async function openStored(
   folder: FileSystemDirectoryHandle,
   name: FileName,
+  storedAs: string,
   release: () => void,
 ): Promise<ByteSource> {
   try {
     const file = await folder.getFileHandle(name);
     const handle = await sharedHandle(file);
-    if (handle === null) return fileSource(await file.getFile(), release);
-    return handleSource(handle, release);
+    if (handle === null) return fileSource(await file.getFile(), storedAs, release);
+    return handleSource(handle, storedAs, release);
   } catch (error) {
     throw storageError(error);
   }
@@ -35,9 +36,10 @@ async function sharedHandle(file: FileSystemFileHandle): Promise<FileSystemSyncA
   return null;
 }
 
-function handleSource(handle: FileSystemSyncAccessHandle, release: () => void): ByteSource {
+function handleSource(handle: FileSystemSyncAccessHandle, storedAs: string, release: () => void): ByteSource {
   let open = true;
   return {
+    storedAs,
     size: handle.getSize(),
     read(offset, into) {
       if (!open) return 0;
@@ -65,11 +67,12 @@ function handleSource(handle: FileSystemSyncAccessHandle, release: () => void): 
 }
 
 /** Reads `file` in place. A file that was changed on the disk since it was chosen reads as nothing, with a problem told. */
-export function fileSource(file: Blob, release: () => void = () => {}): ByteSource {
+export function fileSource(file: Blob, storedAs?: string, release: () => void = () => {}): ByteSource {
   const reader = new FileReaderSync();
   let open = true;
   let problem = '';
   return {
+    storedAs,
     size: file.size,
     get problem() {
       return problem;

@@ -51,7 +51,10 @@ export async function obtainWith(
       try {
         const { connections, checksums, converter } = options;
         const { report } = reporter;
-        entry = await complete({ url, key, address: new Address(url), connections, checksums, converter, report, signal }, entry);
+        entry = await complete(
+          { url, key, address: new Address(url), connections, checksums, converter, report, signal },
+          entry,
+        );
       } finally {
         reporter.close();
         releaseWrite();
@@ -59,7 +62,7 @@ export async function obtainWith(
     }
     const releaseRead = await acquireRead(key, signal);
     try {
-      return await openStored(entry.folder, 'data', releaseRead);
+      return await openStored(entry.folder, 'data', url, releaseRead);
     } catch (error) {
       releaseRead();
       throw error;

@@ -18,7 +18,7 @@ export async function verifyStored(
     return { ok: false, problem: 'Only a part of this model is stored. Load it again to go on.' };
   }
   const { checksums, report, signal } = options;
-  const source = await openStored(entry.folder, 'data', () => {});
+  const source = await openStored(entry.folder, 'data', entry.known.url, () => {});
   const read = (offset: number, bytes: number): Uint8Array<ArrayBuffer> => {
     const into = new Uint8Array(bytes);
     source.read(offset, into);

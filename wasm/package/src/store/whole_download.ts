@@ -24,8 +24,8 @@ export async function streamModel(job: Job, entry: Entry | null, beginning: Begi
     if (!(error instanceof Interrupted)) throw error;
     throw new LinnetError(
       'network',
-      `The connection to ${job.address.host} broke, and this server cannot go on in the middle of a file: the next load begins ` +
-        'at the front again. A server that answers Range requests would go on where it broke.',
+      `The connection to ${job.address.host} broke, and this server cannot go on in the middle of a file: the next load ` +
+        'begins at the front again. A server that answers Range requests would go on where it broke.',
       { cause: error },
     );
   } finally {
@@ -95,7 +95,8 @@ async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: B
   const resumedFrom = entry.heldBytes;
   try {
     const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);
-    if (sums === null) throw new LinnetError('bad-file', 'The stored checksums are damaged. Delete the model and load it again.');
+    if (sums === null)
+      throw new LinnetError('bad-file', 'The stored checksums are damaged. Delete the model and load it again.');
     await skip(body, layout.weightsOffset);
     const { chunkGrid } = entry;
     for (let chunk = 0; chunk < layout.chunks && !entry.chunks.full; ++chunk) {
@@ -118,5 +119,5 @@ async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: B
 }
 
 async function skip(body: BodyReader, bytes: number): Promise<void> {
-  for (let left = bytes; left > 0; ) left -= (await body.exactly(Math.min(left, 1024 * 1024))).length;
+  for (let left = bytes; left > 0;) left -= (await body.exactly(Math.min(left, 1024 * 1024))).length;
 }

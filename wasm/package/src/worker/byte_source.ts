@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly size: number;
   /** After a read that failed: why, in a sentence; '' or absent otherwise. */
   readonly problem?: string;
+  /** The address under which the store has it; absent where it is read from a file of the person's in place. */
+  readonly storedAs?: string;
   /** Fills `into` from `offset` on and returns the bytes read: fewer at the end or after an error. Never throws. */
   read(offset: number, into: Uint8Array): number;
   close(): void;

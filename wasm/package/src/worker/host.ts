@@ -56,14 +56,36 @@ export class Host {
       checksums: checksumsOf(module),
       converter: () => this.startedConverter(),
     };
-    const source =
+    const obtain = (): Promise<ByteSource> =>
       typeof request.source === 'string'
-        ? await this.store.obtain(request.source, options)
-        : await this.store.obtainFile(request.source, options);
+        ? this.store.obtain(request.source, options)
+        : this.store.obtainFile(request.source, options);
+    const source = await obtain();
+    let opened: Engine;
+    try {
+      opened = this.openFrom(source, module, request, signal, event);
+    } catch (error) {
+      // The core found damage in what is stored: it is fetched anew, once.
+      const damaged = error instanceof LinnetError && error.code === 'bad-file';
+      if (!damaged || source.storedAs === undefined) throw error;
+      if ((await this.store.verify(source.storedAs, options)).ok) throw error;
+      opened = this.openFrom(await obtain(), module, request, signal, event);
+    }
+    this.opened = opened;
+    return { info: opened.info, plan: opened.plan };
+  }
+
+  private openFrom(
+    source: ByteSource,
+    module: LinnetModule,
+    request: LoadRequest,
+    signal: AbortSignal,
+    event: (event: ProgressEvent) => void,
+  ): Engine {
     try {
       signal.throwIfAborted();
       this.modelId = identityOf(source);
-      this.opened = new Engine(module, this.counted(source, event), {
+      return new Engine(module, this.counted(source, event), {
         memory: request.memory,
         context: request.context,
         kvFormat: request.kvFormat,
@@ -76,7 +98,6 @@ export class Host {
       source.close();
       throw problem === '' ? error : new LinnetError('storage', problem, { cause: error });
     }
-    return { info: this.opened.info, plan: this.opened.plan };
   }
 
   async verify(url: string, signal: AbortSignal, event: (event: ProgressEvent) => void): Promise<VerifyResult> {
