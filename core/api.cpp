@@ -4,6 +4,7 @@
 #include "core/api_internal.h"
 #include "core/session/generate.h"
 #include "core/session/session.h"
+#include "core/session/snapshot.h"
 #include "core/text/chat_template.h"
 
 using linnet::Arena;
@@ -136,7 +137,7 @@ linnet_status linnet_session_open(linnet_model* model, linnet_session** session,
             if (slot.open) continue;
             slot.open = true;
             slot.length = slot.cached = slot.written = 0;
-            slot.cached_long = slot.has_logits = false;
+            slot.cached_long = slot.has_logits = slot.under_way = false;
             slot.stats = {};
             slot.sampler.restart();
             *session = &slot;
@@ -147,7 +148,30 @@ linnet_status linnet_session_open(linnet_model* model, linnet_session** session,
     });
 }
 
-void linnet_session_close(linnet_session* session) { session->open = false; }
+void linnet_session_close(linnet_session* session) {
+    linnet::forget_pass(*session);
+    session->open = false;
+}
+
+linnet_status linnet_session_copy(linnet_session* to, const linnet_session* from, linnet_error* error) {
+    return guarded(error, [&](Error& inner) -> Status {
+        if (to->model != from->model) return inner.fail(Status::bad_argument) << "The two sessions belong to different models.";
+        linnet::copy(*to, *from);
+        return Status::ok;
+    });
+}
+
+uint64_t linnet_snapshot_bytes(const linnet_session* session) { return linnet::snapshot_bytes(*session); }
+
+linnet_status linnet_snapshot_save(const linnet_session* session, linnet_snapshot_write write, void* context,
+                                   linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::save(*session, write, context, inner); });
+}
+
+linnet_status linnet_snapshot_restore(linnet_session* session, uint64_t bytes, linnet_snapshot_read read, void* context,
+                                      linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::restore(*session, bytes, read, context, inner); });
+}
 
 uint32_t linnet_length(const linnet_session* session) { return session->length; }
 
@@ -171,6 +195,18 @@ linnet_status linnet_evaluate(linnet_session* session, const int32_t* tokens, si
 linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count, linnet_logits_callback each,
                                   void* context, linnet_error* error) {
     return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, each, context, inner); });
+}
+
+linnet_status linnet_evaluate_begin(linnet_session* session, const int32_t* tokens, size_t count, linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::evaluate_begin(*session, tokens, count, inner); });
+}
+
+linnet_status linnet_evaluate_continue(linnet_session* session, uint32_t microseconds, linnet_progress* progress,
+                                       linnet_error* error) {
+    linnet_progress unused;
+    return guarded(error, [&](Error& inner) {
+        return linnet::evaluate_continue(*session, microseconds, progress != nullptr ? *progress : unused, inner);
+    });
 }
 
 linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, size_t count, size_t* evaluated,

@@ -192,6 +192,24 @@ const int32_t* linnet_tokens(const linnet_session* session);
 /* Forgets all but the first `length` tokens. */
 linnet_status linnet_rewind(linnet_session* session, uint32_t length, linnet_error* error);
 
+/* Makes `to` what `from` is, tokens, keys and values, logits and random numbers; both are open sessions of one model. An
+ * evaluation that is under way in `from` goes on there; what it has not computed yet is computed in `to` by its next one. */
+linnet_status linnet_session_copy(linnet_session* to, const linnet_session* from, linnet_error* error);
+
+/* A session kept outside of memory. Only positions in use are written, front to back, straight from their place and back to it,
+ * so that no second copy is needed. A restored session goes on with the same bits as one that was never saved. `write` and
+ * `read` move exactly `count` bytes and return 0, else the call ends with LINNET_IO. */
+typedef int32_t (*linnet_snapshot_write)(void* context, const void* bytes, size_t count);
+typedef int32_t (*linnet_snapshot_read)(void* context, void* bytes, size_t count);
+uint64_t linnet_snapshot_bytes(const linnet_session* session); /* that linnet_snapshot_save writes as it stands */
+linnet_status linnet_snapshot_save(const linnet_session* session, linnet_snapshot_write write, void* context,
+                                   linnet_error* error);
+/* `bytes`: what there is to read. LINNET_BAD_ARGUMENT where it is of another model or another kv_format, LINNET_DOES_NOT_FIT where
+ * the context is too small for it, LINNET_BAD_FILE where it is damaged. A failure leaves the session
+ * empty. */
+linnet_status linnet_snapshot_restore(linnet_session* session, uint64_t bytes, linnet_snapshot_read read, void* context,
+                                      linnet_error* error);
+
 /* Evaluates `count` more tokens (prefill and decode are the same call). LINNET_DOES_NOT_FIT, and nothing done, when the
  * context would overflow. Crossing a LongRoPE model's original context evaluates the whole history anew, as the
  * reference does. When cancelled or failed in between, the tokens of the finished batches stay. */
@@ -202,6 +220,28 @@ typedef void (*linnet_logits_callback)(void* context, uint32_t position, const f
 linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count, linnet_logits_callback each,
                                   void* context, linnet_error* error);
 
+/* The same as linnet_evaluate in pieces, for a caller that must come back to other things soon (an event loop, a watchdog):
+ *
+ *     linnet_evaluate_begin(session, tokens, count, &error);
+ *     do { status = linnet_evaluate_continue(session, 20000, &progress, &error); ... } while (status == LINNET_OK && !progress.done);
+ *
+ * `begin` checks and takes the tokens: linnet_length counts them at once. `continue` computes for about `microseconds`: at least
+ * one piece, some milliseconds of a part of one layer, and that one alone where the platform has no clock. The bits are those of
+ * linnet_evaluate. Meanwhile anything may be done with this or another session: another one's evaluation costs this one the
+ * batch that it was in (it is computed again), linnet_rewind to a shorter length ends this one's (what was begun and is not
+ * forgotten is computed by the next evaluation), and further tokens given to this session follow those that were begun.
+ * A failure or LINNET_CANCELLED leaves what linnet_evaluate leaves, and ends the evaluation. */
+typedef struct linnet_progress {
+    uint32_t done;     /* 1: all is computed, and linnet_logits has what comes after the last token */
+    uint32_t tokens;   /* that this evaluation computes in all, those that are computed again included */
+    float tokens_done; /* of these; a batch counts layer by layer */
+} linnet_progress;
+
+linnet_status linnet_evaluate_begin(linnet_session* session, const int32_t* tokens, size_t count, linnet_error* error);
+/* LINNET_BAD_ARGUMENT when nothing is under way. `progress` may be null. */
+linnet_status linnet_evaluate_continue(linnet_session* session, uint32_t microseconds, linnet_progress* progress,
+                                       linnet_error* error);
+
 /* Makes the session hold exactly these tokens, evaluating only what differs from what it holds (the longest common
  * prefix is kept), at least the last one. *evaluated (may be null) is how many were computed. */
 linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, size_t count, size_t* evaluated,
@@ -210,7 +250,8 @@ linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, 
 /* Logits after the last evaluated token, float[vocabulary]; null before the first. Valid until the next call. */
 const float* linnet_logits(const linnet_session* session);
 
-/* Asks a running linnet_evaluate to return LINNET_CANCELLED soon. Any thread. Cleared when it does. */
+/* Asks a running linnet_evaluate (or the next linnet_evaluate_continue) to return LINNET_CANCELLED soon. Any thread. Cleared when
+ * it does. */
 void linnet_stop(linnet_model* model);
 
 /* ---- sampling ---------------------------------------------------------------------------------------------------- */

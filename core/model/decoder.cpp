@@ -37,6 +37,7 @@ void Workspace::create(const ModelConfig& config, const ModelLayout& layout, uin
 struct Decoder::Step {
     Decoder* self;
     uint32_t pieces;
+    uint32_t from;  // the first item
     uint32_t items;
     // norm, quantise, swiglu
     const float* source;
@@ -55,7 +56,7 @@ struct Decoder::Step {
     uint32_t layer;
     uint32_t first;
 
-    uint32_t begin(uint32_t piece) const { return static_cast<uint32_t>(uint64_t{items} * piece / pieces); }
+    uint32_t begin(uint32_t piece) const { return from + static_cast<uint32_t>(uint64_t{items} * piece / pieces); }
     uint32_t end(uint32_t piece) const { return begin(piece + 1); }
 };
 
@@ -74,6 +75,12 @@ namespace {
 bool is_quantised(const PackedMatrix& matrix) { return matrix.format != TensorFormat::f32_packed; }
 
 uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+// How many of `left` items of `work` multiply-adds each are about `most`: at least one.
+uint32_t part(uint32_t left, uint64_t work, uint64_t most) {
+    const uint64_t fit = most / work;
+    return fit < 1 ? 1 : fit < left ? static_cast<uint32_t>(fit) : left;
+}
 
 // The address of one token's quantised activations.
 struct QuantisedRow {
@@ -119,22 +126,26 @@ void Decoder::multiply_task(void* context, uint32_t piece) {
                                step.end(piece));
 }
 
-// y = matrix x. For a quantised matrix the activations are already in the workspace, from token `first_token` on.
-void Decoder::multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t first_token, uint32_t count,
-                       float* y, size_t y_stride) {
+// y = matrix x, from block `item` on as many blocks of rows as about `most` multiply-adds are; true after the last one. For a
+// quantised matrix the activations are already in the workspace.
+bool Decoder::multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y, size_t y_stride,
+                       uint32_t& item, uint64_t most) {
     Step step{};
-    const QuantisedRow row = quantised_row(work, first_token, matrix.columns);
+    const QuantisedRow row = quantised_row(work, 0, matrix.columns);
     step.matrix = &matrix;
     step.activations = {x, row.values, row.scales, row.sums, x_stride, padded_columns(matrix.columns)};
     step.tokens = count;
     step.result = y;
     step.result_stride = y_stride;
-    step.items = block_count(matrix.rows);
+    step.from = item;
+    step.items = part(block_count(matrix.rows) - item, uint64_t{rows_in_block} * matrix.columns * count, most);
     // Below about this many bytes times tokens a second thread costs more than it brings.
     constexpr uint64_t worth_a_piece = 48 * 1024;
     const uint64_t worth = step.items * matrix.stride * count / worth_a_piece;
     const uint32_t pieces = worth < work.tasks ? static_cast<uint32_t>(worth) : work.tasks;
     run(multiply_task, step, least(pieces, step.items));
+    item += step.items;
+    return item == block_count(matrix.rows);
 }
 
 // Turns q and k, and puts k and v of each token into the cache.
@@ -276,56 +287,105 @@ void Decoder::swiglu_task(void* context, uint32_t piece) {
     }
 }
 
-void Decoder::layer(uint32_t index, KvCache& cache, uint32_t first, uint32_t count) {
-    const LayerWeights& weights = layers[index];
+void Decoder::norm(const float* x, uint32_t count, const float* weight, bool quantise, uint32_t pieces) {
+    Step step{};
+    step.items = count;
+    step.source = x;
+    step.source_stride = config->hidden;
+    step.weight = weight;
+    step.quantise = quantise;
+    run(norm_task, step, pieces);
+}
+
+// Heads of tokens from `item` on, as many as about `most` multiply-adds are; true after the last one.
+bool Decoder::attend(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most) {
+    const uint32_t all = pass.count * config->heads;
+    const uint64_t keys = uint64_t{pass.first} + pass.count;
+    Step step{};
+    step.tokens = pass.count;
+    step.cache = &cache;
+    step.layer = pass.layer;
+    step.first = pass.first;
+    step.from = item;
+    // These are rarer and slower than a matrix's: each counts as four.
+    step.items = part(all - item, 8 * keys * config->head_dim, most);
+    // A head of one token costs about one dot product and one sum a key.
+    const uint64_t worth = step.items * keys * config->head_dim / (64 * 1024);
+    run(attention_task, step, least(least(static_cast<uint32_t>(worth < 4096 ? worth : 4096), work.tasks), step.items));
+    item += step.items;
+    return item == all;
+}
+
+namespace {
+
+// What a layer does, one after the other.
+enum Stage : uint32_t {
+    attention_norm,
+    qkv,
+    to_cache,
+    attention,
+    attention_output,
+    feed_forward_norm,
+    gate_up,
+    swiglu,
+    down,
+    stage_count
+};
+
+}  // namespace
+
+// Does a piece of the stage, from `item` on; true when that was its last.
+bool Decoder::stage(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most) {
+    const LayerWeights& weights = layers[pass.layer];
+    const uint32_t count = pass.count;
     const uint32_t hidden = config->hidden;
     const uint32_t attention_width = config->heads * config->head_dim;
     const uint32_t qkv_width = attention_width + 2 * config->kv_heads * config->head_dim;
     // Work on single tokens is only worth sharing when there are many of them.
     const uint32_t token_pieces = count < 4 ? 1 : least(work.tasks, count);
-
-    Step norm{};
-    norm.items = count;
-    norm.source = work.x;
-    norm.source_stride = hidden;
-    norm.weight = weights.attention_norm;
-    norm.quantise = is_quantised(weights.qkv);
-    run(norm_task, norm, token_pieces);
-    multiply(weights.qkv, work.normed, hidden, 0, count, work.qkv, qkv_width);
-
-    Step attend{};
-    attend.items = count;
-    attend.tokens = count;
-    attend.cache = &cache;
-    attend.layer = index;
-    attend.first = first;
-    run(cache_task, attend, token_pieces);
-    attend.items = count * config->heads;
-    // A head of one token costs about one dot product and one sum a key.
-    const uint64_t worth = uint64_t{attend.items} * (first + count) * config->head_dim / (64 * 1024);
-    run(attention_task, attend, least(least(static_cast<uint32_t>(worth < 4096 ? worth : 4096), work.tasks), attend.items));
-
-    if (is_quantised(weights.attention_output)) {
-        Step quantise{};
-        quantise.items = count;
-        quantise.source = work.attention;
-        quantise.source_stride = attention_width;
-        quantise.columns = attention_width;
-        run(quantize_task, quantise, token_pieces);
+    Step step{};
+    step.items = count;
+    switch (pass.stage) {
+        case Stage::attention_norm:
+            norm(work.x, count, weights.attention_norm, is_quantised(weights.qkv), token_pieces);
+            return true;
+        case Stage::qkv: return multiply(weights.qkv, work.normed, hidden, count, work.qkv, qkv_width, item, most);
+        case Stage::to_cache:
+            step.cache = &cache;
+            step.layer = pass.layer;
+            step.first = pass.first;
+            run(cache_task, step, token_pieces);
+            return true;
+        case Stage::attention:
+            if (!attend(pass, cache, item, most)) return false;
+            if (is_quantised(weights.attention_output)) {
+                step.source = work.attention;
+                step.source_stride = attention_width;
+                step.columns = attention_width;
+                run(quantize_task, step, token_pieces);
+            }
+            return true;
+        case Stage::attention_output:
+            if (!multiply(weights.attention_output, work.attention, attention_width, count, work.delta, hidden, item, most)) {
+                return false;
+            }
+            kernels->add(work.x, work.delta, count * hidden);
+            return true;
+        case Stage::feed_forward_norm:
+            norm(work.x, count, weights.feed_forward_norm, is_quantised(weights.gate_up), token_pieces);
+            return true;
+        case Stage::gate_up:
+            return multiply(weights.gate_up, work.normed, hidden, count, work.gate_up, size_t{2} * config->feed_forward, item,
+                            most);
+        case Stage::swiglu:
+            step.quantise = is_quantised(weights.down);
+            run(swiglu_task, step, token_pieces);
+            return true;
+        default:
+            if (!multiply(weights.down, work.inner, config->feed_forward, count, work.delta, hidden, item, most)) return false;
+            kernels->add(work.x, work.delta, count * hidden);
+            return true;
     }
-    multiply(weights.attention_output, work.attention, attention_width, 0, count, work.delta, hidden);
-    kernels->add(work.x, work.delta, count * hidden);
-
-    norm.weight = weights.feed_forward_norm;
-    norm.quantise = is_quantised(weights.gate_up);
-    run(norm_task, norm, token_pieces);
-    multiply(weights.gate_up, work.normed, hidden, 0, count, work.gate_up, size_t{2} * config->feed_forward);
-    Step swiglu{};
-    swiglu.items = count;
-    swiglu.quantise = is_quantised(weights.down);
-    run(swiglu_task, swiglu, token_pieces);
-    multiply(weights.down, work.inner, config->feed_forward, 0, count, work.delta, hidden);
-    kernels->add(work.x, work.delta, count * hidden);
 }
 
 namespace {
@@ -379,29 +439,35 @@ Status Decoder::embed(const int32_t* tokens, uint32_t count, Error& error) {
     return Status::ok;
 }
 
-Status Decoder::pass(KvCache& cache, const int32_t* tokens, uint32_t first, uint32_t count, bool use_long,
-                     bool (*stopped)(void*), void* stopped_context, Error& error) {
-    if (Status status = embed(tokens, count, error); status != Status::ok) return status;
-    const uint32_t half = config->rotary_dims / 2;
-    for (uint32_t token = 0; token < count; ++token) {
-        rope.table(first + token, use_long, work.cosine + size_t{token} * half, work.sine + size_t{token} * half);
+Status Decoder::advance(Pass& pass, KvCache& cache, uint64_t most, Error& error) {
+    if (pass.layer == 0 && pass.stage == 0) {
+        if (Status status = embed(pass.tokens, pass.count, error); status != Status::ok) return status;
+        const uint32_t half = config->rotary_dims / 2;
+        for (uint32_t token = 0; token < pass.count; ++token) {
+            rope.table(pass.first + token, pass.use_long, work.cosine + size_t{token} * half, work.sine + size_t{token} * half);
+        }
     }
-    for (uint32_t index = 0; index < config->layers; ++index) {
-        if (stopped(stopped_context)) return error.fail(Status::cancelled) << "Stopped.";
-        layer(index, cache, first, count);
+    if (!stage(pass, cache, pass.item, most)) return Status::ok;
+    pass.item = 0;
+    if (++pass.stage == stage_count) {
+        pass.stage = 0;
+        ++pass.layer;
     }
     return Status::ok;
 }
 
+float Decoder::share_done(const Pass& pass) const {
+    return static_cast<float>(pass.layer * stage_count + pass.stage) / static_cast<float>(config->layers * stage_count);
+}
+
+bool Decoder::logits_piece(Pass& pass, uint32_t index, float* out, uint64_t most) {
+    if (pass.item == 0) norm(work.x + size_t{index} * config->hidden, 1, output_norm, is_quantised(output), 1);
+    return multiply(output, work.normed, config->hidden, 1, out, config->vocabulary, pass.item, most);
+}
+
 void Decoder::logits(uint32_t index, float* out) {
-    Step norm{};
-    norm.items = 1;
-    norm.source = work.x + size_t{index} * config->hidden;
-    norm.source_stride = config->hidden;
-    norm.weight = output_norm;
-    norm.quantise = is_quantised(output);
-    run(norm_task, norm, 1);
-    multiply(output, work.normed, config->hidden, 0, 1, out, config->vocabulary);
+    Pass pass;
+    logits_piece(pass, index, out, no_limit);
 }
 
 }  // namespace linnet

@@ -53,8 +53,22 @@ struct Workspace {
     uint64_t row_bytes = 0;
 };
 
+// A batch of tokens on its way through the layers. It can be left after any piece of the work and gone on with later, as long as
+// the workspace has not been used for another one meanwhile.
+struct Pass {
+    const int32_t* tokens = nullptr;
+    uint32_t first = 0;  // position of tokens[0]
+    uint32_t count = 0;
+    bool use_long = false;
+    uint32_t layer = 0;  // where it is: layers [0, layer) are done, of this one `stage` stages, of that one `item` items
+    uint32_t stage = 0;
+    uint32_t item = 0;
+};
+
 class Decoder {
 public:
+    static constexpr uint64_t no_limit = UINT64_MAX;
+
     const ModelConfig* config = nullptr;
     const linnet_platform* platform = nullptr;
     const KernelTable* kernels = nullptr;
@@ -66,22 +80,28 @@ public:
     Workspace work;
     uint64_t bytes_read = 0;
 
-    // Computes `count` (1..batch) tokens at positions first.. of a session whose cache holds all positions before `first` that
-    // they see. Fills the cache and leaves each token's last hidden state in the workspace. `stopped` is asked between
-    // layers.
-    Status pass(KvCache& cache, const int32_t* tokens, uint32_t first, uint32_t count, bool use_long, bool (*stopped)(void*),
-                void* stopped_context, Error& error);
+    // Takes `pass` a piece further: one stage of a layer, or the part of it that is about `most` multiply-adds. It has `count`
+    // (1..batch) tokens at positions first.. of a session whose cache holds all positions before `first` that they see. Fills
+    // the cache and leaves each token's last hidden state in the workspace.
+    Status advance(Pass& pass, KvCache& cache, uint64_t most, Error& error);
+    bool finished(const Pass& pass) const { return pass.layer == config->layers; }
+    // 0..1: how much of it is done.
+    float share_done(const Pass& pass) const;
 
-    // Logits of the `index`-th token of the last pass, float[vocabulary].
+    // Logits of the `index`-th token of a finished pass, float[vocabulary].
     void logits(uint32_t index, float* out);
+    // The same in pieces: true when all are there. `pass.item` counts; one row of logits at a time.
+    bool logits_piece(Pass& pass, uint32_t index, float* out, uint64_t most);
 
 private:
     struct Step;
     Status embed(const int32_t* tokens, uint32_t count, Error& error);
     void run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces);
-    void multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t first_token, uint32_t count, float* y,
-                  size_t y_stride);
-    void layer(uint32_t index, KvCache& cache, uint32_t first, uint32_t count);
+    bool multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y, size_t y_stride,
+                  uint32_t& item, uint64_t most);
+    void norm(const float* x, uint32_t count, const float* weight, bool quantise, uint32_t pieces);
+    bool attend(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most);
+    bool stage(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most);
 
     static void norm_task(void* step, uint32_t index);
     static void quantize_task(void* step, uint32_t index);

@@ -16,7 +16,8 @@
 //
 // Invariant: cached <= length; the cache holds tokens [0, cached), as far back as the window reaches, all computed with
 // one set of RoPE factors (cached_long). Tokens in [cached, length) are known but will be computed (again) by the next
-// evaluation: after a rewind that a ring of slots no longer covers, and where a LongRoPE model changes its factors.
+// evaluation: after a rewind that a ring of slots no longer covers, where a LongRoPE model changes its factors, and while an
+// evaluation that goes in pieces is under way.
 struct linnet_session {
     linnet_model* model;
     int32_t* tokens;  // [context]
@@ -30,6 +31,11 @@ struct linnet_session {
     bool cached_long;
     bool has_logits;
     bool open;
+    // Of the evaluation that is under way, from linnet_evaluate_begin on:
+    bool under_way;
+    uint32_t begun_length;  // before its tokens were added
+    uint32_t begun_cached;  // where computing began
+    uint64_t spent;         // microseconds
 };
 
 struct linnet_model {
@@ -37,6 +43,9 @@ struct linnet_model {
     linnet::FileHeader header;
     linnet::ModelLayout layout;
     linnet::Decoder decoder;
+    // The workspace is all sessions': it holds this batch of that session's, or nothing (null) that is of further use.
+    linnet::Pass pass;
+    linnet_session* pass_of;
     linnet::Tokenizer tokenizer;
     void* text_workspace;
     size_t text_workspace_bytes;

@@ -2,6 +2,8 @@
 // seed gives the same text on every platform.
 #pragma once
 
+#include <cstring>
+
 #include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/linnet.h"
@@ -13,6 +15,8 @@ class Random {
 public:
     void seed(uint64_t value);
     double uniform();  // [0, 1), 53 bits
+    void keep(uint64_t (&state)[4]) const { memcpy(state, state_, sizeof state_); }
+    void go_on(const uint64_t (&state)[4]) { memcpy(state_, state, sizeof state_); }
 
 private:
     uint64_t state_[4] = {};
@@ -23,6 +27,24 @@ public:
     void create(uint32_t vocabulary, Arena& arena);
     // The next choice begins its seed's numbers anew.
     void restart() { seeded_ = false; }
+    // Where in its random numbers a sampler is, so that another one goes on there.
+    struct State {
+        uint64_t random[4];
+        uint64_t seed;
+        bool seeded;
+    };
+    State state() const {
+        State state{};
+        random_.keep(state.random);
+        state.seed = seed_;
+        state.seeded = seeded_;
+        return state;
+    }
+    void go_on(const State& state) {
+        random_.go_on(state.random);
+        seed_ = state.seed;
+        seeded_ = state.seeded;
+    }
 
     // Refuses what is out of range, with the field's name.
     static Status check(const linnet_sampling& sampling, Error& error);

@@ -14,38 +14,77 @@ uint64_t now(const linnet_model& model) {
     return model.platform.ticks != nullptr ? model.platform.ticks(model.platform.context) : 0;
 }
 
-// Computes tokens [session.cached, session.length).
-Status catch_up(linnet_session& session, uint32_t callbacks_from, linnet_logits_callback each, void* each_context,
-                Error& error) {
+// Multiply-adds of a piece of work, for each thread: some milliseconds at most, on a slow core too.
+constexpr uint64_t piece_work = uint64_t{1} << 26;
+
+struct EachLogits {
+    linnet_logits_callback call;
+    void* context;
+    uint32_t from;  // position
+};
+
+// One piece of the way from session.cached to session.length. `each` may be null.
+Status advance(linnet_session& session, uint64_t most, const EachLogits* each, Error& error) {
     linnet_model& model = *session.model;
     Decoder& decoder = model.decoder;
-    while (session.cached < session.length) {
+    Pass& pass = model.pass;
+    if (stop_asked(&model)) return error.fail(Status::cancelled) << "Stopped.";
+    if (model.pass_of != &session) {
         const uint32_t left = session.length - session.cached;
-        const uint32_t count = left < decoder.work.batch ? left : decoder.work.batch;
-        const uint32_t first = session.cached;
-        Status status = stop_asked(&model) ? Status(error.fail(Status::cancelled) << "Stopped.")
-                                           : decoder.pass(session.cache, session.tokens + first, first, count,
-                                                          session.cached_long, stop_asked, &model, error);
-        if (first + count > session.written) session.written = first + count;
-        if (status != Status::ok) return status;
-        session.cached += count;
-        if (each != nullptr) {
-            for (uint32_t i = 0; i < count; ++i) {
-                if (first + i < callbacks_from) continue;
-                decoder.logits(i, session.logits);
-                each(each_context, first + i, session.logits);
-            }
-        }
-        if (session.cached == session.length && each == nullptr) decoder.logits(count - 1, session.logits);
+        pass = Pass{};
+        pass.tokens = session.tokens + session.cached;
+        pass.first = session.cached;
+        pass.count = left < decoder.work.batch ? left : decoder.work.batch;
+        pass.use_long = session.cached_long;
+        model.pass_of = &session;
+        const uint32_t end = pass.first + pass.count;
+        if (end > session.written) session.written = end;
     }
-    session.has_logits = true;
+    if (!decoder.finished(pass)) return decoder.advance(pass, session.cache, most, error);
+    // The last row of logits belongs to the work of the last batch: it is not done before that is there.
+    const uint32_t end = pass.first + pass.count;
+    if (each != nullptr) {
+        for (uint32_t i = 0; i < pass.count; ++i) {
+            if (pass.first + i < each->from) continue;
+            decoder.logits(i, session.logits);
+            each->call(each->context, pass.first + i, session.logits);
+        }
+    } else if (end == session.length && !decoder.logits_piece(pass, pass.count - 1, session.logits, most)) {
+        return Status::ok;
+    }
+    session.cached = end;
+    session.has_logits = end == session.length;
+    model.pass_of = nullptr;
     return Status::ok;
+}
+
+// Ends the evaluation that is under way: done, failed or stopped.
+void finish(linnet_session& session, Status status) {
+    const uint32_t count = session.length - session.begun_length;
+    linnet_stats& stats = session.stats;
+    if (count > 1) {
+        stats.prefill_tokens += count;
+        stats.prefill_microseconds += session.spent;
+    } else {
+        stats.decode_tokens += 1;
+        stats.decode_microseconds += session.spent;
+    }
+    session.under_way = false;
+    if (status == Status::ok) return;
+    // Finished batches stay; of the others only what was there before.
+    const uint32_t before = session.begun_length;
+    session.length = session.cached > before ? session.cached : before;
+    session.model->stop.store(0, std::memory_order_relaxed);
+    forget_pass(session);
 }
 
 }  // namespace
 
-Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, linnet_logits_callback each, void* each_context,
-                Error& error) {
+void forget_pass(linnet_session& session) {
+    if (session.model->pass_of == &session) session.model->pass_of = nullptr;
+}
+
+Status evaluate_begin(linnet_session& session, const int32_t* tokens, size_t count, Error& error) {
     linnet_model& model = *session.model;
     const ModelConfig& config = model.header.config;
     if (count == 0) return error.fail(Status::bad_argument) << "There are no tokens to evaluate.";
@@ -61,37 +100,67 @@ Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, li
                << "The context is full: it holds " << context << " tokens, " << session.length << " are in use and "
                << static_cast<uint64_t>(count) << " more were given. Ask for a larger context, or forget earlier ones.";
     }
-    const uint64_t start = now(model);
     const uint32_t before = session.length;
     const uint32_t length = before + static_cast<uint32_t>(count);
     // A pass uses one table of factors, by the length that it reaches (transformers, modeling_rope_utils.py); keys of the
     // other table are of no use.
     const bool use_long = (config.flags & long_rope) != 0 && length > config.original_context;
     if (use_long != session.cached_long) {
+        forget_pass(session);
         if (session.cached != 0) {
             session.cached = 0;
             ++session.stats.rebuilds;
         }
         session.cached_long = use_long;
     }
-    if (session.cached == 0) session.written = 0;
+    if (session.cached == 0 && model.pass_of != &session) session.written = 0;
     memmove(session.tokens + before, tokens, count * sizeof(int32_t));
     session.length = length;
     session.has_logits = false;
-    const Status status = catch_up(session, before, each, each_context, error);
-    if (status != Status::ok) {
-        // Finished batches stay; of the others only what was there before.
-        session.length = session.cached > before ? session.cached : before;
-        model.stop.store(0, std::memory_order_relaxed);
+    session.under_way = true;
+    session.begun_length = before;
+    session.begun_cached = session.cached;
+    session.spent = 0;
+    return Status::ok;
+}
+
+Status evaluate_continue(linnet_session& session, uint32_t microseconds, linnet_progress& progress, Error& error) {
+    linnet_model& model = *session.model;
+    progress = {};
+    if (!session.under_way) {
+        return error.fail(Status::bad_argument) << "No evaluation is under way in this session: begin one first.";
     }
-    const uint64_t microseconds = now(model) - start;
-    if (count > 1) {
-        session.stats.prefill_tokens += count;
-        session.stats.prefill_microseconds += microseconds;
-    } else {
-        session.stats.decode_tokens += 1;
-        session.stats.decode_microseconds += microseconds;
+    const uint32_t threads = model.decoder.work.tasks > 4 ? model.decoder.work.tasks / 4 : 1;
+    const uint64_t start = now(model);
+    uint64_t passed = 0;
+    Status status = Status::ok;
+    while (status == Status::ok && session.cached < session.length) {
+        status = advance(session, piece_work * threads, nullptr, error);
+        passed = now(model) - start;
+        if (model.platform.ticks == nullptr || passed >= microseconds) break;
     }
+    session.spent += passed;
+    progress.tokens = session.length - session.begun_cached;
+    progress.tokens_done = static_cast<float>(session.cached - session.begun_cached);
+    if (model.pass_of == &session) {
+        progress.tokens_done += static_cast<float>(model.pass.count) * model.decoder.share_done(model.pass);
+    }
+    progress.done = session.cached == session.length ? 1 : 0;
+    if (status != Status::ok || progress.done != 0) finish(session, status);
+    return status;
+}
+
+Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, linnet_logits_callback each, void* each_context,
+                Error& error) {
+    const uint64_t start = now(*session.model);
+    if (Status status = evaluate_begin(session, tokens, count, error); status != Status::ok) return status;
+    const EachLogits callback = {each, each_context, session.begun_length};
+    Status status = Status::ok;
+    while (status == Status::ok && session.cached < session.length) {
+        status = advance(session, Decoder::no_limit, each != nullptr ? &callback : nullptr, error);
+    }
+    session.spent = now(*session.model) - start;
+    finish(session, status);
     return status;
 }
 
@@ -100,6 +169,8 @@ void rewind(linnet_session& session, uint32_t length) {
     const ModelConfig& config = session.model->header.config;
     session.length = length;
     session.has_logits = false;
+    session.under_way = false;
+    forget_pass(session);
     if (session.cached <= length) return;
     session.cached = length;
     // Slots hold the last `slots` positions written. The next token, at position `length`, sees back to `oldest_seen`.

@@ -77,4 +77,20 @@ private:
     linnet_model* model_ = nullptr;
 };
 
+inline uint32_t vocabulary_of(TestModel& model) {
+    linnet_info info;
+    linnet_get_info(model.model(), &info);
+    return info.vocabulary;
+}
+
+inline std::vector<int32_t> some_tokens(size_t count, uint32_t vocabulary) {
+    std::vector<int32_t> tokens;
+    uint64_t state = 12345;
+    for (size_t i = 0; i < count; ++i) {
+        state = state * 6364136223846793005ull + 1442695040888963407ull;
+        tokens.push_back(static_cast<int32_t>((state >> 33) % vocabulary));
+    }
+    return tokens;
+}
+
 }  // namespace linnet

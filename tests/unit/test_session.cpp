@@ -16,22 +16,6 @@ namespace {
 
 using Rows = std::vector<std::vector<float>>;
 
-std::vector<int32_t> some_tokens(size_t count, uint32_t vocabulary) {
-    std::vector<int32_t> tokens;
-    uint64_t state = 12345;
-    for (size_t i = 0; i < count; ++i) {
-        state = state * 6364136223846793005ull + 1442695040888963407ull;
-        tokens.push_back(static_cast<int32_t>((state >> 33) % vocabulary));
-    }
-    return tokens;
-}
-
-uint32_t vocabulary_of(TestModel& model) {
-    linnet_info info;
-    linnet_get_info(model.model(), &info);
-    return info.vocabulary;
-}
-
 // All rows of logits, the tokens evaluated in pieces of these sizes (the last size repeats).
 Rows evaluate(linnet_session* session, uint32_t vocabulary, const std::vector<int32_t>& tokens,
               const std::vector<size_t>& pieces) {

@@ -57,6 +57,30 @@ for (const kernels of linnet.kernelNames()) {
     assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: logits in slices`);
     assert.deepEqual(model.tokens(other), tokens);
 
+    // In the smallest slices, with another session's work in between, and with other tokens taken up on the way.
+    good(model.rewind(other, 0));
+    let pieces = 0;
+    let sum = 0;
+    let before = 0;
+    for (let done = false; !done; ++pieces) {
+        const answer = good(model.evaluate(other, tokens, 0));
+        if (pieces === 5) good(model.evaluate(session, Int32Array.from([3, 1]), 1000));
+        assert.equal(answer.tokensTotal, tokens.length);
+        assert.ok(answer.tokensDone >= before || pieces === 6);
+        before = answer.tokensDone;
+        sum += answer.evaluated;
+        done = answer.done;
+    }
+    assert.ok(pieces > 9 && before === tokens.length && sum === tokens.length);
+    assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: logits in the smallest slices`);
+    for (let done = false; !done;) done = good(model.evaluate(session, tokens, 50)).done;
+    good(model.rewind(other, 0));
+    const astray = Int32Array.from(tokens, (token, i) => (i < 30 ? token : 5));
+    for (let i = 0; i < 11; ++i) good(model.evaluate(other, astray, 0));
+    for (let done = false; !done;) done = good(model.evaluate(other, tokens, 0)).done;
+    assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: after a change of mind`);
+    assert.equal(good(model.evaluate(other, tokens, 0)).done, true, 'nothing is left to do');
+
     // A stop: the evaluation ends at once, and the session goes on afterwards.
     const memory = new Int32Array(linnet.wasmMemory.buffer);
     Atomics.store(memory, model.stopAddress() / 4, 1);
@@ -71,11 +95,13 @@ for (const kernels of linnet.kernelNames()) {
         const prompt = 'Once upon a time, in a';
         const promptTokens = good(model.tokenize(prompt, 0)).tokens;
         for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;
-        const generate = (extra) => {
+        let paused = 0;
+        const generate = (extra, slice) => {
             good(model.begin(session, { temperature: 0, maxTokens: 48, ...extra }));
             let text = '';
             for (;;) {
-                const step = good(model.step(session));
+                const step = good(slice === undefined ? model.step(session) : model.step(session, slice));
+                if (step.paused) { ++paused; assert.equal(step.piece, ''); continue; }
                 text += step.piece;
                 if (step.finish !== undefined) return { text, finish: step.finish };
             }
@@ -84,6 +110,9 @@ for (const kernels of linnet.kernelNames()) {
         const theirs = JSON.parse(native('run', modelPath, '--prompt', prompt, '-n', '48', '--temperature', '0', '--json',
             '--context', '256'));
         assert.equal(ours.text, theirs.text, `${kernels}: the text`);
+        for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;
+        assert.equal(generate({}, 0).text, ours.text, `${kernels}: the text in slices`);
+        assert.ok(paused > 100);
         // A stop string: the text ends before it, and nothing of it is shown.
         const word = ours.text.slice(4, 7);
         for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;

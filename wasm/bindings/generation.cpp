@@ -67,7 +67,7 @@ void Model::finish(Slot& slot, const char* why, val& result) {
     slot.running = false;
 }
 
-val Model::step(uint32_t index) {
+val Model::step(uint32_t index, double milliseconds) {
     if (session_of(index) == nullptr || !slots_[index].running) return refusal(LINNET_BAD_ARGUMENT, no_generation);
     Slot& slot = slots_[index];
     linnet_error error{};
@@ -80,12 +80,24 @@ val Model::step(uint32_t index) {
     if (slot.pending >= 0) {
         linnet_info info{};
         linnet_get_info(model_, &info);
-        if (linnet_length(slot.session) == info.context) {
+        if (!slot.evaluating && linnet_length(slot.session) == info.context) {
             finish(slot, "context", result);
             return result;
         }
-        const linnet_status status = linnet_evaluate(slot.session, &slot.pending, 1, &error);
+        linnet_status status = LINNET_OK;
+        if (!slot.evaluating) {
+            status = linnet_evaluate_begin(slot.session, &slot.pending, 1, &error);
+            slot.evaluating = status == LINNET_OK;
+            slot.tokens_reported = 0;
+        }
+        linnet_progress progress{};
+        if (status == LINNET_OK) status = work(slot, milliseconds, progress, error);
         if (status != LINNET_OK) return answer(status, error);
+        if (progress.done == 0) {
+            result.set("paused", true);
+            result.set("piece", std::string());
+            return result;
+        }
         slot.pending = -1;
     }
     int32_t token = -1;

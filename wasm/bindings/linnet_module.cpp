@@ -10,6 +10,7 @@ using linnet::Model;
 namespace {
 
 emscripten::val kernel_name_array() { return emscripten::val::array(linnet::kernel_names()); }
+emscripten::val whole_step(Model& model, uint32_t session) { return model.step(session, 1e9); }
 unsigned crc32c_alone(emscripten::val bytes) { return linnet::crc32c_of(bytes, 0); }
 
 }  // namespace
@@ -33,6 +34,7 @@ EMSCRIPTEN_BINDINGS(linnet) {
         .function("logits", &Model::logits)
         .function("stats", &Model::stats)
         .function("begin", &Model::begin)
+        .function("step", &whole_step)
         .function("step", &Model::step);
     emscripten::function("makePlan", &linnet::make_plan);
     emscripten::function("fileLayout", &linnet::file_layout);

@@ -1,7 +1,5 @@
 #include "wasm/bindings/model.h"
 
-#include <emscripten.h>
-
 #include <cstdlib>
 
 #include "wasm/bindings/values.h"
@@ -200,47 +198,53 @@ val Model::rewind(uint32_t index, uint32_t length) {
     linnet_session* session = session_of(index);
     if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
     linnet_error error{};
+    if (length < linnet_length(session)) slots_[index].evaluating = false;
     return answer(linnet_rewind(session, length, &error), error);
+}
+
+// Goes on with the evaluation that is under way.
+linnet_status Model::work(Slot& slot, double milliseconds, linnet_progress& progress, linnet_error& error) {
+    const double microseconds = milliseconds > 0 ? milliseconds * 1000 : 0;
+    const uint32_t time = microseconds < 4e9 ? static_cast<uint32_t>(microseconds) : 4000000000u;
+    const linnet_status status = linnet_evaluate_continue(slot.session, time, &progress, &error);
+    if (status != LINNET_OK || progress.done != 0) slot.evaluating = false;
+    return status;
 }
 
 val Model::evaluate(uint32_t index, val tokens_value, double milliseconds) {
     linnet_session* session = session_of(index);
     if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
+    Slot& slot = slots_[index];
     const std::vector<int32_t> tokens = token_vector(tokens_value);
-    const double start = emscripten_get_now();
+    slot.running = false;
     linnet_error error{};
     linnet_status status = LINNET_OK;
-    slots_[index].running = false;
-    // What is held in common stays; where all is held but no logits are there, the last token is computed again.
-    uint32_t length = linnet_length(session);
+    const uint32_t length = linnet_length(session);
     const int32_t* held = linnet_tokens(session);
     uint32_t common = 0;
     while (common < length && common < tokens.size() && held[common] == tokens[common]) ++common;
-    if (common == tokens.size() && common != 0 && (length != common || linnet_logits(session) == nullptr)) --common;
-    if (common < length) status = linnet_rewind(session, common, &error);
-    uint32_t evaluated = 0;
-    while (status == LINNET_OK && common + evaluated < tokens.size()) {
-        const double left = milliseconds - (emscripten_get_now() - start);
-        if (evaluated != 0 && left < milliseconds_per_token_) break;
-        // The first slice of a model, whose speed is not known yet, is one tile of tokens.
-        uint32_t count = 4;
-        if (milliseconds_per_token_ > 0) {
-            const double fits = left / milliseconds_per_token_;
-            count = fits < 1 ? 1 : fits > 512 ? 512 : static_cast<uint32_t>(fits);
-            if (count > 4) count = count / 4 * 4;  // kernels take four tokens at a time
-        }
-        const size_t remaining = tokens.size() - common - evaluated;
-        if (count > remaining) count = static_cast<uint32_t>(remaining);
-        const double before = emscripten_get_now();
-        status = linnet_evaluate(session, tokens.data() + common + evaluated, count, &error);
-        if (status == LINNET_OK) {
-            milliseconds_per_token_ = (emscripten_get_now() - before) / count;
-            evaluated += count;
+    const bool same = common == length && common == tokens.size();
+    linnet_progress progress{};
+    progress.done = 1;
+    if (!(same && (slot.evaluating || linnet_logits(session) != nullptr || length == 0))) {
+        // What is held in common stays; where all is held but no logits are there, the last token is computed again.
+        slot.evaluating = false;
+        slot.tokens_reported = 0;
+        if (common == tokens.size() && common != 0) --common;
+        if (common < length) status = linnet_rewind(session, common, &error);
+        if (status == LINNET_OK && common < tokens.size()) {
+            status = linnet_evaluate_begin(session, tokens.data() + common, tokens.size() - common, &error);
+            slot.evaluating = status == LINNET_OK;
         }
     }
+    if (slot.evaluating) status = work(slot, milliseconds, progress, error);
     val result = answer(status, error);
-    result.set("evaluated", evaluated);
-    result.set("done", status == LINNET_OK && common + evaluated == tokens.size());
+    const uint32_t whole = static_cast<uint32_t>(progress.tokens_done);
+    result.set("evaluated", whole > slot.tokens_reported ? whole - slot.tokens_reported : 0);
+    if (whole > slot.tokens_reported) slot.tokens_reported = whole;
+    result.set("tokensDone", progress.tokens_done);
+    result.set("tokensTotal", progress.tokens);
+    result.set("done", status == LINNET_OK && progress.done != 0);
     return result;
 }
 

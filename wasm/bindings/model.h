@@ -1,7 +1,8 @@
 // What the package's worker drives: one open model with its sessions, in steps that are short enough to be stopped in between.
 //
 // A worker without shared memory hears of a stop only when it returns to its event loop. So nothing here runs long: `evaluate`
-// takes as many tokens as fit into the time that it is given, and `step` brings one token.
+// and `step` come back after about the milliseconds that they are given, wherever in a layer they are, and go on there the next
+// time.
 #pragma once
 
 #include <emscripten/val.h>
@@ -44,8 +45,9 @@ public:
     void close_session(uint32_t session);
     emscripten::val tokens(uint32_t session) const;
     emscripten::val rewind(uint32_t session, uint32_t length);
-    // Makes the session hold exactly these tokens: what it holds in common with them stays. Works for about `milliseconds`, at
-    // least one token. { status, text?, done, evaluated }; call again with the same tokens until done.
+    // Makes the session hold exactly these tokens: what it holds in common with them stays. Works for about `milliseconds`; call
+    // again with the same tokens until done. { status, text?, done, evaluated, tokensDone, tokensTotal }: tokens finished by this
+    // call; of `tokensTotal` that have to be computed, those that are (a fraction counts layers).
     emscripten::val evaluate(uint32_t session, emscripten::val tokens, double milliseconds);
     // After the last evaluated token: a view into the module's memory, valid until the next call; null before the first.
     emscripten::val logits(uint32_t session) const;
@@ -53,8 +55,9 @@ public:
 
     // options: sampling's, maxTokens, stop: string[], ignoreEnd, special. { status, text? }
     emscripten::val begin(uint32_t session, emscripten::val options);
-    // One token: { status, text?, token, piece, finish? }; finish: "end", "stop", "length", "context".
-    emscripten::val step(uint32_t session);
+    // One token: { status, text?, token, piece, finish? }; finish: "end", "stop", "length", "context". Or, where it takes longer
+    // than `milliseconds`, { status, paused: true, token: -1, piece: "" }: call again.
+    emscripten::val step(uint32_t session, double milliseconds);
 
 private:
     // A generation under way. `pending` was given out but is evaluated only when another token is wanted.
@@ -70,16 +73,18 @@ private:
         int32_t pending = -1;
         uint32_t generated = 0;
         bool running = false;
+        uint32_t tokens_reported = 0;
+        bool evaluating = false;  // linnet_evaluate_begin, and not yet done
     };
 
     linnet_session* session_of(uint32_t index) const;
     void finish(Slot& slot, const char* why, emscripten::val& result);
+    linnet_status work(Slot& slot, double milliseconds, linnet_progress& progress, linnet_error& error);
 
     std::unique_ptr<WasmPlatform> platform_;
     void* arena_ = nullptr;
     linnet_model* model_ = nullptr;
     std::vector<Slot> slots_;
-    double milliseconds_per_token_ = 0;  // of prefill, as it was last
 };
 
 // { status, text?, plan fields }: reads the header alone.
