@@ -81,6 +81,44 @@ for (const kernels of linnet.kernelNames()) {
     assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: after a change of mind`);
     assert.equal(good(model.evaluate(other, tokens, 0)).done, true, 'nothing is left to do');
 
+    // Every row at once, in slices.
+    good(model.rewind(other, 0));
+    const rows = createHash('sha256');
+    for (let from = 0; from < tokens.length;) {
+        const answer = good(model.logitRows(other, tokens, from, 7));
+        assert.equal(answer.rows.length, answer.evaluated * info.vocabulary);
+        rows.update(Buffer.from(answer.rows.buffer));
+        from += answer.evaluated;
+        assert.equal(answer.done, from === tokens.length);
+    }
+    assert.equal(rows.digest('hex'), expected.split(/\s/)[0], `${kernels}: all rows of logits`);
+
+    // Saved, restored, copied: the same bits.
+    const parts = [];
+    good(model.saveSession(session, { write: (bytes) => { parts.push(Uint8Array.from(bytes)); return true; } }));
+    const snapshot = Buffer.concat(parts);
+    assert.equal(snapshot.length, model.snapshotBytes(session));
+    const stored = (bytes) => ({
+        size: bytes.length,
+        read(offset, into) { into.set(bytes.subarray(offset, offset + into.length)); return into.length; },
+    });
+    const next = Int32Array.from([...tokens, 9]);
+    for (let done = false; !done;) done = good(model.evaluate(session, next, 50)).done;
+    const nextRow = Float32Array.from(model.logits(session));
+    good(model.restoreSession(other, stored(snapshot)));
+    assert.deepEqual(Float32Array.from(model.logits(other)), lastRow, `${kernels}: restored`);
+    for (let done = false; !done;) done = good(model.evaluate(other, next, 0)).done;
+    assert.deepEqual(Float32Array.from(model.logits(other)), nextRow, `${kernels}: after restoring`);
+    const wrong = Buffer.from(snapshot);
+    wrong[wrong.length >> 1] ^= 1;
+    assert.equal(model.restoreSession(other, stored(wrong)).status, 'bad file');
+    assert.equal(model.restoreSession(other, stored(snapshot.subarray(0, 100))).status, 'bad file');
+    assert.equal(model.restoreSession(other, { size: snapshot.length, read: () => 0 }).status, 'input/output');
+    assert.equal(model.saveSession(session, { write: () => false }).status, 'input/output');
+    good(model.copySession(other, session));
+    assert.deepEqual(Float32Array.from(model.logits(other)), nextRow, `${kernels}: copied`);
+    for (let done = false; !done;) done = good(model.evaluate(session, tokens, 50)).done;
+
     // A stop: the evaluation ends at once, and the session goes on afterwards.
     const memory = new Int32Array(linnet.wasmMemory.buffer);
     Atomics.store(memory, model.stopAddress() / 4, 1);

@@ -45,10 +45,23 @@ public:
     void close_session(uint32_t session);
     emscripten::val tokens(uint32_t session) const;
     emscripten::val rewind(uint32_t session, uint32_t length);
+    // `to` becomes what `from` is. { status, text? }
+    emscripten::val copy_session(uint32_t to, uint32_t from);
+    // Bytes that saving it would write.
+    double snapshot_bytes(uint32_t session) const;
+    // sink: { write(bytes: Uint8Array): boolean }, called in order with views that are valid during the call; false: no room.
+    // source: { size, read(offset, into: Uint8Array): number } as a model's. Neither may throw. { status, text? }; a session that
+    // could not be restored is empty.
+    emscripten::val save_session(uint32_t session, emscripten::val sink) const;
+    emscripten::val restore_session(uint32_t session, emscripten::val source);
+
     // Makes the session hold exactly these tokens: what it holds in common with them stays. Works for about `milliseconds`; call
     // again with the same tokens until done. { status, text?, done, evaluated, tokensDone, tokensTotal }: tokens finished by this
     // call; of `tokensTotal` that have to be computed, those that are (a fraction counts layers).
     emscripten::val evaluate(uint32_t session, emscripten::val tokens, double milliseconds);
+    // Evaluates further tokens, not more than `most` of those from `from` on, and gives every row of logits: { status, text?, done,
+    // rows: Float32Array, evaluated }, as many rows as tokens, one behind the other. What the session held before `from` stays.
+    emscripten::val logit_rows(uint32_t session, emscripten::val tokens, uint32_t from, uint32_t most);
     // After the last evaluated token: a view into the module's memory, valid until the next call; null before the first.
     emscripten::val logits(uint32_t session) const;
     emscripten::val stats(uint32_t session) const;
