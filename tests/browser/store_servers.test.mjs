@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { Harness } from './store/harness.mjs';
-import { CHUNK, makeModel } from './store/model.mjs';
+import { CHUNK, makeModel, withHeader } from './store/model.mjs';
 
 const MEGABYTE = 1 << 20;
 const model = makeModel(9 * MEGABYTE + 12345);
@@ -172,4 +172,22 @@ test('statuses', async () => {
   }
   server.fault('/model', { status: 503, times: 2 });
   await h.obtain(model);
+});
+
+test('headers that lie about sizes', async () => {
+  const last = 2n ** 63n;
+  for (const [fields, code] of [
+    [[[16, last]], 'bad-file'], // the file's bytes
+    [[[16, 2n ** 53n + 2n]], 'bad-file'],
+    [[[72, last]], 'bad-file'], // where the weights begin
+    [[[80, 2n ** 53n]], 'bad-file'], // bytes of the weights
+    [[[80, 0n]], 'bad-file'],
+    [[[88, 0n]], 'bad-file'], // where the checksums begin
+    [[[88, 2n ** 40n]], 'bad-file'],
+  ]) {
+    server.file('/model', withHeader(model, fields));
+    const { error } = await h.call('obtain', h.url());
+    assert.equal(error?.code, code, `${fields}: ${JSON.stringify(error)}`);
+    assert.deepEqual(await h.files(), []);
+  }
 });

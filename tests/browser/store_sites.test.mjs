@@ -1,5 +1,6 @@
 // The store of models with a server of another site: what such pages may read of an answer differs.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { after, before, beforeEach, test } from 'node:test';
 import { startServer } from './lib/server.mjs';
 import { Harness } from './store/harness.mjs';
@@ -78,4 +79,47 @@ test('one that lets nobody read, and one that is down', () =>
 test('an address that is none for a model', async () => {
   await far.close();
   await h.fails('bad-argument', /not with ftp:/, { path: 'ftp://localhost/model' });
+});
+
+test('redirects: another address for each part, that holds for a few requests only', async () => {
+  const asked = { '/here': 0, '/there': 0 };
+  const uses = []; // of each ticket
+  const http = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url, 'http://localhost');
+    asked[pathname]++;
+    const common = { 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin' };
+    if (pathname === '/here') {
+      response.writeHead(302, { ...common, Location: `/there?ticket=${uses.push(0) - 1}` }).end();
+      return;
+    }
+    if (++uses[Number(searchParams.get('ticket'))] > 3) return response.writeHead(403, common).end();
+    const [first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range).slice(1).map(Number);
+    const part = model.bytes.subarray(first, last + 1);
+    response.writeHead(206, { ...common, 'Content-Length': part.length }).end(part);
+  });
+  await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
+  try {
+    await far.close();
+    await h.obtain(model, { path: `http://localhost:${http.address().port}/here` });
+    assert.ok(asked['/here'] >= 2 && asked['/there'] > asked['/here'], JSON.stringify(asked));
+  } finally {
+    http.closeAllConnections();
+    http.close();
+  }
+});
+
+test('an answer without a length, in pieces, from a server without ranges', async () => {
+  const http = createServer((_request, response) => {
+    response.writeHead(200, { 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin' });
+    for (let at = 0; at < model.bytes.length; at += 1_000_000) response.write(model.bytes.subarray(at, at + 1_000_000));
+    response.end();
+  });
+  await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
+  try {
+    await far.close();
+    await h.obtain(model, { path: `http://localhost:${http.address().port}/model` });
+  } finally {
+    http.closeAllConnections();
+    http.close();
+  }
 });

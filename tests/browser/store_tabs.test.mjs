@@ -1,6 +1,9 @@
 // The store of models with several tabs, a full disk, files of the person's, and GGUF files.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from './lib/chromium.mjs';
 import { Harness } from './store/harness.mjs';
 import { CHUNK, makeGguf, makeModel } from './store/model.mjs';
 
@@ -67,6 +70,16 @@ test('a wait can be cancelled', async () => {
   assert.ok(milliseconds < 200);
 });
 
+test('two tabs read at the same time where a browser only has exclusive handles', async () => {
+  const tab = await h.open();
+  await h.value('exclusive');
+  await h.callIn(tab, 'exclusive');
+  await h.obtain(model);
+  await h.obtain(model, { tab });
+  assert.equal((await h.call('delete', h.url())).error.code, 'busy');
+  await tab.close();
+});
+
 test('damage found while another tab has the model open', async () => {
   await h.value('close', await h.obtain(model));
   await h.value('damage', model.weightsOffset);
@@ -100,6 +113,32 @@ test('a .linnet file of the person is read in place', async () => {
   assert.equal(error, undefined, JSON.stringify(error));
   assert.equal(await h.value('hash', value.opened), model.hash);
   assert.deepEqual(await h.files(), []);
+});
+
+test('a file of the person that changes while it is open reads as nothing, with the reason', async () => {
+  const folder = temporaryFolder();
+  try {
+    const name = join(folder, 'mine.linnet');
+    writeFileSync(name, model.bytes);
+    await page.evaluate(() => {
+      const input = Object.assign(document.createElement('input'), { type: 'file' });
+      document.body.append(input);
+    });
+    await page.setInputFiles('input', name);
+    const id = await page.evaluate(() => store.begin('obtain', document.querySelector('input').files[0]));
+    const { value, error } = await h.end(page, id);
+    assert.equal(error, undefined, JSON.stringify(error));
+    assert.equal(await h.value('hash', value.opened), model.hash);
+    writeFileSync(name, Buffer.from('something else'));
+    const { bytes, problem } = await h.value('peek', value.opened, 1_000_000);
+    assert.equal(bytes, 0);
+    assert.match(problem, /was changed|is gone/);
+    // And before it is opened.
+    const again = await page.evaluate(() => store.call('obtain', document.querySelector('input').files[0]));
+    assert.equal(again.error.code, 'storage', JSON.stringify(again));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('files of the person that are no models', async () => {

@@ -6,11 +6,11 @@ import { launch } from '../lib/chromium.mjs';
 import { root } from '../lib/models.mjs';
 import { startServer, STRICT_CSP } from '../lib/server.mjs';
 
-const here = join(root, 'tests/browser/store');
+export const here = join(root, 'tests/browser/store');
 let script;
 
 /** The worker as one file. */
-async function bundle() {
+export async function bundle() {
   if (script) return script;
   const esbuild = createRequire(join(root, 'wasm/package/package.json'))('esbuild');
   const { outputFiles } = await esbuild.build({

@@ -37,6 +37,14 @@ export function makeModel(weightsBytes, { name = 'A test model', metadataBytes =
   return { bytes, hash: sha256(bytes), weightsOffset, checksumsOffset, chunks };
 }
 
+/** The model with other numbers in its header, and the header's checksum right. `fields`: [offset, value] of 64 bits. */
+export function withHeader(model, fields) {
+  const bytes = Buffer.from(model.bytes);
+  for (const [at, value] of fields) bytes.writeBigUInt64LE(BigInt(value), at);
+  bytes.writeUInt32LE(crc32c(bytes.subarray(0, 508)), 508);
+  return bytes;
+}
+
 /** What the tests' converter (worker.ts) makes `model` of. */
 export function makeGguf(model, { unsupported = false } = {}) {
   const half = Math.floor(model.bytes.length / 2);

@@ -123,6 +123,20 @@ const operations: Record<string, (call: Call, options: ObtainOptions) => Promise
       handle.close();
     }
   },
+  /** From now on as in a browser whose handles are all exclusive. */
+  async exclusive() {
+    const open = FileSystemFileHandle.prototype.createSyncAccessHandle;
+    FileSystemFileHandle.prototype.createSyncAccessHandle = function () {
+      return open.call(this);
+    };
+    Object.defineProperty(FileSystemSyncAccessHandle.prototype, 'mode', { get: () => undefined });
+  },
+  /** The first bytes of what is open, and why they could not be read. */
+  async peek({ args }) {
+    const source = opened.get(args[0] as number)!;
+    const into = new Uint8Array(16);
+    return { bytes: source.read(args[1] as number, into), problem: source.problem ?? '' };
+  },
   /** Fetch and write, nothing else: what the store's rate is compared with. */
   async plain({ args }) {
     const root = await navigator.storage.getDirectory();

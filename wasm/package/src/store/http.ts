@@ -59,8 +59,8 @@ export class Address {
       return answer;
     } catch (error) {
       // An address that a redirect led to may hold for a few minutes only.
-      if (!led || !(error instanceof LinnetError)) throw error;
       this.current = this.url;
+      if (!led || !(error instanceof LinnetError)) throw error;
       return request(this, this.url, part, signal);
     }
   }

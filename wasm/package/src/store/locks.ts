@@ -44,13 +44,33 @@ export async function acquireFetch(key: string, report: ReportProgress, signal: 
   }
 }
 
+/** null: a tab downloads or changes the model at this moment. */
 export function tryFetch(key: string): Promise<Release | null> {
-  return acquire(`fetch:${key}`, { mode: 'exclusive', wait: false });
+  return acquireSoon(`fetch:${key}`);
 }
 
 /** The right to write while nobody reads; null where a tab reads. */
 export function tryWrite(key: string): Promise<Release | null> {
-  return acquire(`use:${key}`, { mode: 'exclusive', wait: false });
+  return acquireSoon(`use:${key}`);
+}
+
+/** A worker that was just ended gives its locks back a moment later: so much is waited for. */
+async function acquireSoon(name: string): Promise<Release | null> {
+  const control = new AbortController();
+  const timer = setTimeout(() => control.abort(), 500);
+  try {
+    return await acquire(name, { mode: 'exclusive', wait: true, signal: control.signal });
+  } catch (error) {
+    if (control.signal.aborted) return null;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Like tryFetch, for work that can be left for another time. */
+export function tryFetchNow(key: string): Promise<Release | null> {
+  return acquire(`fetch:${key}`, { mode: 'exclusive', wait: false });
 }
 
 export async function acquireRead(key: string, signal: AbortSignal): Promise<Release> {

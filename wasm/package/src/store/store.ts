@@ -6,7 +6,7 @@ import { canonicalUrl, keyOf, removeFolder } from './folders.js';
 import { Address } from './http.js';
 import type { ObtainOptions, Store } from './interface.js';
 import type { Job } from './job.js';
-import { acquireFetch, acquireRead, announcing, tryFetch, tryWrite } from './locks.js';
+import { acquireFetch, acquireRead, announcing, tryFetch, tryFetchNow, tryWrite } from './locks.js';
 import { fetchModel, loadEntry } from './obtain.js';
 import { openFile } from './open_file.js';
 import { entries, freeBytes, keys } from './quota.js';
@@ -87,7 +87,7 @@ async function list(): ReturnType<Store['list']> {
 /** What a crash left that no download can go on from. A model that a tab is at work on is left alone. */
 async function clearLeftovers(): Promise<void> {
   for (const key of await keys()) {
-    const release = await tryFetch(key);
+    const release = await tryFetchNow(key);
     if (release === null) continue;
     try {
       await loadEntry(key);
