@@ -106,7 +106,7 @@ async function verifyResult(job: Job, entry: Entry, data: DataFile): Promise<voi
   const chunks = new Bitmap(layout.chunks);
   for (let chunk = 0; chunk < layout.chunks; ++chunk) {
     const start = chunk * layout.chunkBytes;
-    const bytes = data.read(layout.weightsOffset + start, Math.min(layout.chunkBytes, layout.weightsBytes - start));
+    const bytes = data.readPiece(layout.weightsOffset + start, Math.min(layout.chunkBytes, layout.weightsBytes - start));
     if (sums === null || !sums.holds(chunk, bytes)) {
       throw new LinnetError('storage', `${where} was not stored as it was written: the disk may be failing. Load it again.`);
     }

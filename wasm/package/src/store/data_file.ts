@@ -6,6 +6,8 @@ import { isNamed, storageError, whileHeld, type FileName } from './folders.js';
 export class DiskFull extends Error {}
 
 export class DataFile {
+  private piece = new Uint8Array(0);
+
   private constructor(private readonly handle: FileSystemSyncAccessHandle) {}
 
   static async open(folder: FileSystemDirectoryHandle, name: FileName): Promise<DataFile> {
@@ -52,9 +54,18 @@ export class DataFile {
   }
 
   read(offset: number, bytes: number): Uint8Array<ArrayBuffer> {
-    const into = new Uint8Array(bytes);
+    return this.fill(offset, new Uint8Array(bytes));
+  }
+
+  /** The same into one buffer, for readers of many pieces: what it gives is valid until the next call. */
+  readPiece(offset: number, bytes: number): Uint8Array<ArrayBuffer> {
+    if (this.piece.length < bytes) this.piece = new Uint8Array(bytes);
+    return this.fill(offset, this.piece.subarray(0, bytes));
+  }
+
+  private fill(offset: number, into: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const done = attempt(() => this.handle.read(into, { at: offset }));
-    if (done !== bytes) {
+    if (done !== into.length) {
       throw new LinnetError('storage', 'A stored file is shorter than it was. Delete the model and load it again.');
     }
     return into;

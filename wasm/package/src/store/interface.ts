@@ -25,12 +25,12 @@ export interface Store {
 /** Bytes of a GGUF that may still be on their way. */
 export interface AsyncSource {
   readonly size: number;
-  /** Exactly these bytes, when they are there. Throws LinnetError or AbortError. */
+  /** Exactly these bytes, when they are there: valid until the next read. Throws LinnetError or AbortError. */
   read(offset: number, bytes: number): Promise<Uint8Array>;
 }
 
 export interface ConvertedOutput {
-  write(bytes: Uint8Array): void; // in order; throws LinnetError where the disk is full
+  write(bytes: Uint8Array): void; // in order, valid during the call; throws LinnetError where the disk is full
 }
 
 export interface Converter {

@@ -115,7 +115,7 @@ export async function mendFrame(job: Job, entry: Entry, frame: Frame): Promise<b
     data.write(layout.checksumsOffset, sums.bytes);
     const grid = entry.chunkGrid;
     for (let chunk = 0; chunk < grid.count; ++chunk) {
-      if (entry.chunks.has(chunk) && !sums.holds(chunk, data.read(grid.start(chunk), grid.size(chunk))))
+      if (entry.chunks.has(chunk) && !sums.holds(chunk, data.readPiece(grid.start(chunk), grid.size(chunk))))
         entry.chunks.clear(chunk);
       if (chunk % 64 === 63) await breath(job.signal);
     }

@@ -46,7 +46,7 @@ export class Scratch implements AsyncSource {
         this.wants(this.waiting.flatMap((one) => one.pieces));
       });
     }
-    return this.file.read(offset, bytes);
+    return this.file.readPiece(offset, bytes);
   }
 
   /** A piece is there. */
