@@ -7,6 +7,7 @@ import type { Entry } from './entry.js';
 import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
 import type { AsyncSource, ConvertedOutput } from './interface.js';
 import { firstBytes, headerBytes, told, type Job } from './job.js';
+import { shownName } from './sentences.js';
 
 const bufferBytes = 1024 * 1024;
 // Of the result's size as it is guessed: so much is needed in any case.
@@ -121,7 +122,7 @@ async function verifyResult(job: Job, entry: Entry, data: DataFile): Promise<voi
   known.framed = true;
   known.finished = true;
   known.storedAt = Date.now();
-  if (layout.name !== '') known.name = layout.name;
+  known.name = shownName(layout.name) || known.name;
   entry.chunks = chunks;
   await entry.save();
 }

@@ -122,7 +122,7 @@ async function fetchAndConvert(job: Job, entry: Entry, source: DataFile, whole: 
           kept: keptSentence,
         })
   ).catch(fail);
-  const convert = convertInto({ ...job, signal: control.signal }, entry, scratch, entry.known.name, () => !held.full)
+  const convert = convertInto({ ...job, signal: control.signal }, entry, scratch, fileNameOf(job.url), () => !held.full)
     .then(() => control.abort()) // what the converter did not need is not fetched
     .catch(fail);
   try {

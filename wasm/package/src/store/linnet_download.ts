@@ -11,7 +11,7 @@ import { Plan } from './plan.js';
 import { ensureRoom } from './quota.js';
 import { compare, Doubt, fetchRanges } from './ranges.js';
 import { Saver } from './saver.js';
-import { fileNameOf, sizeText } from './sentences.js';
+import { fileNameOf, shownName, sizeText } from './sentences.js';
 
 const requestBytes = 16 * 1024 * 1024;
 
@@ -67,7 +67,7 @@ export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): 
   const folder = (await modelFolder(job.key, true))!;
   const entry = new Entry(folder, {
     url: job.url,
-    name: layout.name || fileNameOf(job.url),
+    name: shownName(layout.name) || fileNameOf(job.url),
     kind: 'linnet',
     validators: { ...beginning.validators, size: layout.fileBytes },
   });

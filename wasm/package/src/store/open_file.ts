@@ -9,7 +9,7 @@ import type { AsyncSource, ObtainOptions } from './interface.js';
 import { firstBytes, told, type Job } from './job.js';
 import { ensureRoom } from './quota.js';
 import { fileSource, unreadable } from './reader.js';
-import { guessOf, kindOf } from './sentences.js';
+import { guessOf, kindOf, shownName } from './sentences.js';
 
 type ObtainWith = (
   url: string,
@@ -19,7 +19,7 @@ type ObtainWith = (
 
 export async function openFile(file: Blob, options: ObtainOptions, obtainWith: ObtainWith): Promise<ByteSource> {
   options.signal.throwIfAborted();
-  const name = file instanceof File && file.name !== '' ? file.name : 'The file';
+  const name = file instanceof File && file.name !== '' ? shownName(file.name) : 'The file';
   const first = await readPart(file, 0, Math.min(firstBytes, file.size));
   const kind = kindOf(first);
   if (kind === 'other') throw new LinnetError('bad-file', `"${name}" is not a model. ${guessOf(first)}`);
@@ -49,7 +49,7 @@ async function convertFile(job: Job, stored: Entry | null, file: Blob, first: Ui
   const source: AsyncSource = { size: file.size, read: (offset, bytes) => readPart(file, offset, bytes) };
   try {
     await reserveResult(entry, result);
-    await convertInto(job, entry, source, name, () => false);
+    await convertInto(job, entry, source, file instanceof File ? file.name : '', () => false);
     return entry;
   } catch (error) {
     await removeFolder(job.key).catch(() => {});

@@ -26,10 +26,16 @@ export function hostOf(url: string): string {
 export function fileNameOf(url: string): string {
   try {
     const last = new URL(url).pathname.split('/').filter(Boolean).pop() ?? '';
-    return decodeURIComponent(last) || url;
+    return shownName(decodeURIComponent(last)) || url;
   } catch {
     return url;
   }
+}
+
+/** A name that a file gives itself, as it may be shown: one line, of a length that fits. */
+export function shownName(name: string): string {
+  const line = name.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202f\u2066-\u2069]+/g, ' ').trim();
+  return line.length > 120 ? `${line.slice(0, 119)}…` : line;
 }
 
 export type FileKind = 'linnet' | 'gguf' | 'other';

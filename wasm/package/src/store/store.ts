@@ -60,6 +60,7 @@ export async function obtainWith(
         releaseWrite();
       }
     }
+    signal.throwIfAborted();
     const releaseRead = await acquireRead(key, signal);
     try {
       return await openStored(entry.folder, 'data', url, releaseRead);

@@ -10,7 +10,7 @@ import { Interrupted } from './http.js';
 import { headerBytes, told, type Beginning, type Job } from './job.js';
 import { ensureRoom } from './quota.js';
 import { Saver } from './saver.js';
-import { fileNameOf } from './sentences.js';
+import { fileNameOf, shownName } from './sentences.js';
 import type { FileLayout } from '../worker/byte_source.js';
 
 /** One pass over the file. Chunks that came damaged are missing in the entry that is returned; another pass gets them. */
@@ -40,7 +40,7 @@ async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, bod
   const folder = (await modelFolder(job.key, true))!;
   const entry = new Entry(folder, {
     url: job.url,
-    name: layout.name || fileNameOf(job.url),
+    name: shownName(layout.name) || fileNameOf(job.url),
     kind: 'linnet',
     validators: { ...beginning.validators, size: layout.fileBytes },
   });
