@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launch } from './lib/chromium.mjs';
-import { chat, linnet, nativeLogitsHash, other, root, slow, stories, tiny } from './lib/models.mjs';
+import { chat, chatGguf, linnet, nativeLogitsHash, other, root, slow, stories, tiny } from './lib/models.mjs';
 import { STRICT_CSP, startServer } from './lib/server.mjs';
 
 const PAGE = '<!doctype html><html lang="en"><title>Test</title><script type="module" src="page.js"></script>';
@@ -103,6 +103,52 @@ test('a seed gives the text that the terminal gives', async (t) => {
   assert.equal(texts[0], native.text);
   assert.equal(texts[1], native.text);
   assert.notEqual(texts[2], native.text);
+});
+
+test('a GGUF file is converted on its way, from an address or the person’s disk, to the model that the command makes', async () => {
+  server.file('/models/chat.gguf', chatGguf());
+  const tokens = [3, 1, 4, 1, 5];
+  const expected = await nativeLogitsHash(chat(), tokens);
+  const found = await page.evaluate(async (tokens) => {
+    const hashOf = async (source) => {
+      const phases = new Set();
+      const model = await Linnet.load(source, { context: 256, onProgress: ({ phase }) => phases.add(phase) });
+      const hash = await model.logitsHash(tokens);
+      await model.unload();
+      return { hash, phases: [...phases] };
+    };
+    const fromAddress = await hashOf('/models/chat.gguf');
+    const again = await hashOf('/models/chat.gguf');
+    const bytes = await (await fetch('/models/chat.gguf')).blob();
+    const fromFile = await hashOf(new File([bytes], 'mine.gguf'));
+    const native = await (await fetch('/models/chat.linnet')).blob();
+    return { fromAddress, again, fromFile, inPlace: await hashOf(native) };
+  }, tokens);
+  for (const [name, { hash }] of Object.entries(found)) assert.equal(hash, expected, name);
+  assert.ok(found.fromAddress.phases.includes('convert'));
+  assert.deepEqual(found.again.phases, ['open']);
+  assert.deepEqual(found.inPlace.phases, ['open']);
+});
+
+test('what is stored is listed, verified and deleted', async () => {
+  const url = server.url('/models/other.linnet');
+  const found = await page.evaluate(async (url) => {
+    const model = await Linnet.load(url, { context: 128 });
+    const busy = await refusal(() => Linnet.models.delete(url));
+    await model.unload();
+    const [stored] = (await Linnet.models.list()).filter((each) => each.url === url);
+    const verified = await Linnet.models.verify(url);
+    const size = await Linnet.models.size();
+    await Linnet.models.delete(url);
+    const left = (await Linnet.models.list()).filter((each) => each.url === url);
+    return { busy, stored, verified, size, left };
+  }, url);
+  assert.equal(found.busy.code, 'busy');
+  assert.equal(found.stored.complete, true);
+  assert.ok(found.stored.bytes > 1e6);
+  assert.deepEqual(found.verified, { ok: true, problem: '' });
+  assert.ok(found.size.usedBytes >= found.stored.bytes);
+  assert.deepEqual(found.left, []);
 });
 
 test('an answer comes in pieces; the next goes on from it and computes nothing twice', async () => {

@@ -41,10 +41,9 @@ const common = {
   logLevel: 'warning',
 };
 await build({ ...common, entryPoints: { index: 'src/index.ts' } });
-if (existsSync(join(here, 'src/element/linnet-chat.ts'))) {
-  await build({ ...common, entryPoints: { 'linnet-chat': 'src/element/linnet-chat.ts' }, plugins: [external] });
-}
-await build({ ...common, entryPoints: { worker: 'src/worker/worker.ts' }, minifyWhitespace: true, minifySyntax: true });
+await build({ ...common, entryPoints: { 'linnet-chat': 'src/element/linnet-chat.ts' }, plugins: [external] });
+// Not minified: that takes the comments away by which bundlers leave the import of the glue alone.
+await build({ ...common, entryPoints: { worker: 'src/worker/worker.ts' } });
 execFileSync(process.execPath, [join(here, 'node_modules/typescript/bin/tsc'), '-p', here], { stdio: 'inherit' });
 
 // Types of what is exported, and of what those name; not of the inside.
@@ -57,9 +56,7 @@ function typesFrom(file, found) {
   return found;
 }
 const exported = new Set();
-for (const name of ['index', 'element/linnet-chat']) {
-  if (existsSync(join(dist, `${name}.d.ts`))) typesFrom(join(dist, `${name}.d.ts`), exported);
-}
+for (const name of ['index', 'element/linnet-chat']) typesFrom(join(dist, `${name}.d.ts`), exported);
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name);
   if (entry.isFile() && path.endsWith('.d.ts') && !exported.has(path)) rmSync(path);

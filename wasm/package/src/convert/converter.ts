@@ -162,7 +162,7 @@ async function instantiate(factory: ModuleFactory, compiled: WebAssembly.Module)
 /** Loads the second wasm. `glue` and `wasm` are addresses, so that a bundler may have renamed both. */
 export async function createConverter(urls: { glue: string; wasm: string }): Promise<Converter> {
   const [glue, compiled] = await Promise.all([
-    import(/* @vite-ignore */ urls.glue).catch((cause: unknown) => {
+    import(/* webpackIgnore: true */ /* @vite-ignore */ urls.glue).catch((cause: unknown) => {
       throw new LinnetError('network', 'The converter for GGUF files (linnet-convert.mjs) could not be loaded.', { cause });
     }) as Promise<{ default: ModuleFactory }>,
     compile(urls.wasm),

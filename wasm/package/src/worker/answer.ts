@@ -1,7 +1,7 @@
 // An answer in slices: the prompt is read, then token after token is chosen; between two slices messages come in.
 import type { AnswerEvent, AnswerOptions } from '../protocol.js';
 import type { Finish, Sampling, Timings } from '../types.js';
-import { commonPrefix, type Engine } from './engine.js';
+import type { Engine } from './engine.js';
 import { SLICE_MILLISECONDS, pause } from './pause.js';
 
 export interface Generated {
@@ -21,19 +21,18 @@ function randomSeed(): number {
   return (words[0] as number) * 2 ** 20 + ((words[1] as number) & 0xfffff);
 }
 
-/** Makes the session hold exactly these tokens. False: cancelled. */
+/** Makes the session hold exactly these tokens, and says how many of them have to be computed. False: cancelled. */
 export async function readPrompt(
   engine: Engine,
   session: number,
   tokens: Int32Array,
   signal: AbortSignal,
-  progress: (done: number) => void,
+  progress: (done: number, total: number) => void,
 ): Promise<boolean> {
-  for (let read = 0; ;) {
+  for (;;) {
     if (signal.aborted) return false;
-    const { done, evaluated } = engine.evaluate(session, tokens, SLICE_MILLISECONDS);
-    read += evaluated;
-    progress(read);
+    const { done, tokensDone, tokensTotal } = engine.evaluate(session, tokens, SLICE_MILLISECONDS);
+    progress(Math.floor(tokensDone), tokensTotal);
     if (done) return true;
     await pause();
   }
@@ -51,11 +50,10 @@ export async function generate(
   event: (event: AnswerEvent) => void,
 ): Promise<Generated> {
   const session = engine.acquire(owner, prompt);
-  const cached = Math.min(commonPrefix(engine.held(session), prompt), prompt.length - 1);
   const start = performance.now();
   let text = '';
   let held = ''; // certain, and not sent yet
-  let tokens: number[] = [];
+  const tokens: number[] = [];
   let finish: Finish = 'cancelled';
   let firstAt = 0;
   const take = (piece: string): void => {
@@ -67,8 +65,11 @@ export async function generate(
     event({ piece: held });
     held = '';
   };
-  const total = prompt.length - cached;
-  const read = await readPrompt(engine, session, prompt, signal, (done) => event({ prefill: Math.min(done, total), total }));
+  let total = 0; // tokens that are computed: a long-context model computes all anew at one length
+  const read = await readPrompt(engine, session, prompt, signal, (prefill, computed) => {
+    total = computed;
+    event({ prefill, total });
+  });
   const readAt = performance.now();
   if (read && !signal.aborted) {
     engine.begin(session, {
@@ -79,17 +80,19 @@ export async function generate(
     });
     for (let sliceEnd = readAt + SLICE_MILLISECONDS; ;) {
       const step = engine.step(session);
-      take(step.piece ?? '');
-      if (step.finish === undefined || step.finish === 'stop') tokens.push(step.token);
-      if (firstAt === 0) {
-        firstAt = performance.now();
-        send();
+      if (step.paused !== true) {
+        take(step.piece);
+        if (step.finish === undefined || step.finish === 'stop') tokens.push(step.token);
+        if (firstAt === 0) {
+          firstAt = performance.now();
+          send();
+        }
+        if (step.finish !== undefined) {
+          finish = step.finish;
+          break;
+        }
+        if (performance.now() < sliceEnd) continue;
       }
-      if (step.finish !== undefined) {
-        finish = step.finish;
-        break;
-      }
-      if (performance.now() < sliceEnd) continue;
       send();
       await pause();
       if (signal.aborted) break;
@@ -103,7 +106,7 @@ export async function generate(
     text,
     finish,
     tokens,
-    cached,
+    cached: Math.max(0, prompt.length - total),
     timings: {
       prefillMilliseconds: readAt - start,
       decodeMilliseconds: decode,

@@ -6,7 +6,10 @@
 // A file is written whole under another name and then takes its own: a save that is interrupted leaves the old one.
 import { LinnetError } from '../errors.js';
 import type { Message, Sampling, SavedSession } from '../types.js';
+import { fileSource } from '../store/reader.js';
+import type { ByteSource } from './byte_source.js';
 import type { ConversationState, Mark } from './conversation.js';
+import type { SnapshotSink } from './module.js';
 
 const MAGIC = 0x314e4c43;
 const HEADER_BYTES = 8;
@@ -29,9 +32,10 @@ interface Description {
 /** OPFS handles can be renamed in every browser that has them; the types do not know it. */
 type MovableFile = FileSystemFileHandle & { move(name: string): Promise<void> };
 
-export interface SavedConversation {
-  state: ConversationState;
-  snapshot: Uint8Array;
+/** Keys and values on their way to the disk: written in pieces, never whole in memory. */
+export interface Snapshot {
+  bytes: number;
+  write(sink: SnapshotSink): void;
 }
 
 async function folder(): Promise<FileSystemDirectoryHandle> {
@@ -76,8 +80,13 @@ const summary = (description: Description, bytes: number): SavedSession => ({
 });
 
 export const chats = {
-  async write(name: string, model: { id: string; name: string }, saved: SavedConversation): Promise<SavedSession> {
-    const { system, messages, sampling, history, marks } = saved.state;
+  async write(
+    name: string,
+    model: { id: string; name: string },
+    state: ConversationState,
+    snapshot: Snapshot,
+  ): Promise<SavedSession> {
+    const { system, messages, sampling, history, marks } = state;
     const description: Description = {
       name,
       model: model.id,
@@ -88,27 +97,35 @@ export const chats = {
       sampling,
       marks,
       tokens: history.length,
-      snapshotBytes: saved.snapshot.length,
+      snapshotBytes: snapshot.bytes,
     };
     const text = new TextEncoder().encode(JSON.stringify(description));
     const header = new DataView(new ArrayBuffer(HEADER_BYTES));
     header.setUint32(0, MAGIC, true);
     header.setUint32(4, text.length, true);
-    const parts = [new Uint8Array(header.buffer), text, new Uint8Array(history.slice().buffer), saved.snapshot];
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const parts = [new Uint8Array(header.buffer), text, new Uint8Array(history.slice().buffer)];
+    const bytes = parts.reduce((sum, part) => sum + part.length, snapshot.bytes);
     const place = await folder();
     const temporary = `${fileName(name)}.new`;
+    let full = false;
     try {
       const handle = (await place.getFileHandle(temporary, { create: true })) as MovableFile;
       const access = await handle.createSyncAccessHandle();
       try {
         access.truncate(0);
         let at = 0;
-        for (const part of parts) {
-          if (access.write(part as Uint8Array<ArrayBuffer>, { at }) !== part.length)
-            throw new DOMException('', 'QuotaExceededError');
+        const write = (part: Uint8Array): boolean => {
+          try {
+            full ||= access.write(part as Uint8Array<ArrayBuffer>, { at }) !== part.length;
+          } catch {
+            full = true;
+          }
           at += part.length;
-        }
+          return !full;
+        };
+        parts.forEach(write);
+        if (!full) snapshot.write({ write });
+        if (full || at !== bytes) throw new DOMException('', 'QuotaExceededError');
         access.flush();
       } finally {
         access.close();
@@ -116,8 +133,8 @@ export const chats = {
       await handle.move(fileName(name));
     } catch (cause) {
       await place.removeEntry(temporary).catch(() => {});
-      const full = cause instanceof DOMException && cause.name === 'QuotaExceededError';
-      throw full
+      const noRoom = full || (cause instanceof DOMException && cause.name === 'QuotaExceededError');
+      throw noRoom
         ? new LinnetError(
             'storage-full',
             `There is no room for ${Math.ceil(bytes / 1e6)} MB: delete stored models or conversations.`,
@@ -128,7 +145,11 @@ export const chats = {
     return summary(description, bytes);
   },
 
-  async read(name: string, model: { id: string; name: string }): Promise<SavedConversation> {
+  /** The conversation, and the file's part with its keys and values; empty where there are none. */
+  async read(
+    name: string,
+    model: { id: string; name: string },
+  ): Promise<{ state: ConversationState; snapshot: ByteSource }> {
     const place = await folder();
     let file: File;
     try {
@@ -147,8 +168,7 @@ export const chats = {
     const snapshotAt = bodyAt + 4 * description.tokens;
     const { system, messages, sampling, marks } = description;
     const history = new Int32Array(await file.slice(bodyAt, snapshotAt).arrayBuffer());
-    const snapshot = new Uint8Array(await file.slice(snapshotAt).arrayBuffer());
-    return { state: { system, messages, sampling, history, marks }, snapshot };
+    return { state: { system, messages, sampling, history, marks }, snapshot: fileSource(file.slice(snapshotAt)) };
   },
 
   async list(): Promise<SavedSession[]> {

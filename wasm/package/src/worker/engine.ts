@@ -3,6 +3,7 @@
 import { LinnetError, type ErrorCode } from '../errors.js';
 import type { Message, ModelInfo, Plan } from '../types.js';
 import type { ByteSource } from './byte_source.js';
+import { SLICE_MILLISECONDS } from './pause.js';
 import {
   TEXT_PLAIN,
   type Answer,
@@ -10,7 +11,9 @@ import {
   type LinnetModule,
   type ModuleModel,
   type ModuleOptions,
+  type ModuleProgress,
   type ModuleStep,
+  type SnapshotSink,
 } from './module.js';
 
 const CODES: Record<Answer['status'], ErrorCode> = {
@@ -122,7 +125,7 @@ export class Engine {
     return this.model.tokens(session) ?? new Int32Array(0);
   }
 
-  evaluate(session: number, tokens: Int32Array, milliseconds: number): { done: boolean; evaluated: number } {
+  evaluate(session: number, tokens: Int32Array, milliseconds: number): ModuleProgress {
     return good(this.model.evaluate(session, tokens, milliseconds));
   }
 
@@ -136,12 +139,40 @@ export class Engine {
     // A seed's random numbers begin anew when the seed changes: another one first, for one choice that is thrown away.
     const seed = options.seed ?? 0;
     good(this.model.begin(session, { ...options, temperature: 0, seed: seed === 0 ? 1 : 0, maxTokens: 1, stop: [] }));
-    good(this.model.step(session));
+    good(this.model.step(session, SLICE_MILLISECONDS));
     good(this.model.begin(session, options));
   }
 
   step(session: number): ModuleStep {
-    return good(this.model.step(session));
+    return good(this.model.step(session, SLICE_MILLISECONDS));
+  }
+
+  // ---- keys and values ----
+
+  /** `to` gets what is computed for `from`, where a session is free. */
+  share(from: object, to: object): void {
+    const source = this.slots.find((slot) => slot.owner === from);
+    const target = this.slots.find((slot) => slot.owner === null);
+    if (source === undefined || target === undefined) return;
+    if (this.model.copySession(target.session, source.session).status !== 'ok') return; // it is computed again
+    target.owner = to;
+    target.usedAt = ++this.clock;
+  }
+
+  /** Bytes that `save` writes; 0 where nothing of this owner is in memory. */
+  snapshotBytes(owner: object): number {
+    const slot = this.slots.find((each) => each.owner === owner);
+    return slot === undefined ? 0 : this.model.snapshotBytes(slot.session);
+  }
+
+  save(owner: object, sink: SnapshotSink): void {
+    const slot = this.slots.find((each) => each.owner === owner);
+    if (slot !== undefined) good(this.model.saveSession(slot.session, sink));
+  }
+
+  /** False: it could not be used, and the tokens are computed again. */
+  restore(owner: object, tokens: Int32Array, source: ByteSource): boolean {
+    return this.model.restoreSession(this.acquire(owner, tokens), source).status === 'ok';
   }
 
   memory(): { wasmBytes: number; arenaBytes: number } {

@@ -19,6 +19,9 @@ import { createStore } from '../store/store.js';
 
 type Ask = Calls['ask'];
 
+/** WebAssembly's 4 GB without what the module has beside the model. */
+const MOST_MEMORY = 3.75 * 2 ** 30;
+
 export class Host {
   /** While the build is being started: a failure then may be the build's own. */
   starting = false;
@@ -85,14 +88,18 @@ export class Host {
     try {
       signal.throwIfAborted();
       this.modelId = identityOf(source);
-      return new Engine(module, this.counted(source, event), {
+      const wanted = {
         memory: request.memory,
         context: request.context,
         kvFormat: request.kvFormat,
         sessions: request.residentSessions,
         threads: this.setup.threads,
         kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
-      });
+      };
+      // Larger than a tab's memory can be: what does not fit is read from storage, even where nobody named a limit.
+      const plan = module.makePlan(source, wanted);
+      if (wanted.memory === 0 && plan.status === 'ok' && plan.totalBytes > MOST_MEMORY) wanted.memory = MOST_MEMORY;
+      return new Engine(module, this.counted(source, event), wanted);
     } catch (error) {
       const problem = source.problem ?? '';
       source.close();
@@ -170,7 +177,11 @@ export class Host {
 
   async clone(session: number, signal: AbortSignal): Promise<SessionState | 'cancelled'> {
     const conversation = this.conversation(session);
-    return this.turns.take(signal, () => this.add(conversation.clone()));
+    return this.turns.take(signal, () => {
+      const copy = conversation.clone();
+      this.engine.share(conversation, copy);
+      return this.add(copy);
+    });
   }
 
   async close(session: number, signal: AbortSignal): Promise<null> {
@@ -184,20 +195,24 @@ export class Host {
 
   async save(session: number, name: string, signal: AbortSignal): Promise<SavedSession | 'cancelled'> {
     const conversation = this.conversation(session);
+    const { engine } = this;
     return this.turns.take(signal, () =>
-      chats.write(
-        name,
-        { id: this.modelId, name: this.engine.info.name },
-        { state: conversation.state, snapshot: new Uint8Array(0) },
-      ),
+      chats.write(name, { id: this.modelId, name: engine.info.name }, conversation.state, {
+        bytes: engine.snapshotBytes(conversation),
+        write: (sink) => engine.save(conversation, sink),
+      }),
     );
   }
 
   async restore(name: string, signal: AbortSignal): Promise<SessionState | 'cancelled'> {
     const { engine } = this;
     return this.turns.take(signal, async () => {
-      const saved = await chats.read(name, { id: this.modelId, name: engine.info.name });
-      return this.add(new Conversation(engine, saved.state));
+      const { state, snapshot } = await chats.read(name, { id: this.modelId, name: engine.info.name });
+      const conversation = new Conversation(engine, state);
+      // Where it cannot be used (another context, other kinds of keys and values), the next question computes what it needs.
+      if (snapshot.size > 0) engine.restore(conversation, state.history, snapshot);
+      snapshot.close();
+      return this.add(conversation);
     });
   }
 

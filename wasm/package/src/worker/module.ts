@@ -53,7 +53,21 @@ export interface ModuleInfo {
 export interface ModuleStep extends Answer {
   token: number;
   piece: string;
+  /** It took longer than the time that was given: call again. */
+  paused?: boolean;
   finish?: 'end' | 'stop' | 'length' | 'context';
+}
+
+export interface ModuleProgress {
+  done: boolean;
+  /** Of `tokensTotal` that have to be computed, those that are; a fraction counts layers. */
+  tokensDone: number;
+  tokensTotal: number;
+}
+
+/** Takes a session's keys and values in order; false: there is no room. Never throws. */
+export interface SnapshotSink {
+  write(bytes: Uint8Array): boolean;
 }
 
 export const CHAT_ANSWER = 1;
@@ -71,10 +85,14 @@ export interface ModuleModel {
   closeSession(session: number): void;
   tokens(session: number): Int32Array | null;
   rewind(session: number, length: number): Answer;
-  evaluate(session: number, tokens: Int32Array, milliseconds: number): Answer & { done: boolean; evaluated: number };
+  copySession(to: number, from: number): Answer;
+  snapshotBytes(session: number): number;
+  saveSession(session: number, sink: SnapshotSink): Answer;
+  restoreSession(session: number, source: ByteSource): Answer;
+  evaluate(session: number, tokens: Int32Array, milliseconds: number): Answer & ModuleProgress;
   logits(session: number): Float32Array | null;
   begin(session: number, options: GenerationOptions): Answer;
-  step(session: number): ModuleStep;
+  step(session: number, milliseconds: number): ModuleStep;
   delete(): void;
 }
 
