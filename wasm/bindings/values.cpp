@@ -62,6 +62,7 @@ void write_plan(const linnet_plan& plan, val& to) {
     to.set("batch", plan.batch);
     to.set("layersResident", plan.layers_resident);
     to.set("layersStreamed", plan.layers_streamed);
+    to.set("streamedBytesPerPass", number(plan.streamed_bytes_per_pass));
     to.set("weightBytesPerToken", number(plan.weight_bytes_per_token));
 }
 
@@ -71,6 +72,10 @@ val info_value(const linnet_info& info) {
     result.set("vocabulary", info.vocabulary);
     result.set("hidden", info.hidden);
     result.set("layers", info.layers);
+    result.set("heads", info.heads);
+    result.set("kvHeads", info.kv_heads);
+    result.set("headDim", info.head_dim);
+    result.set("feedForward", info.feed_forward);
     result.set("context", info.context);
     result.set("modelContext", info.model_context);
     result.set("hasTokenizer", info.has_tokenizer != 0);

@@ -146,10 +146,7 @@ export const chats = {
   },
 
   /** The conversation, and the file's part with its keys and values; empty where there are none. */
-  async read(
-    name: string,
-    model: { id: string; name: string },
-  ): Promise<{ state: ConversationState; snapshot: ByteSource }> {
+  async read(name: string, model: { id: string; name: string }): Promise<{ state: ConversationState; snapshot: ByteSource }> {
     const place = await folder();
     let file: File;
     try {

@@ -59,26 +59,15 @@ export class Engine {
     options: ModuleOptions & { sessions: number },
   ) {
     this.model = new module.Model();
-    const { status: _status, text: _text, ...plan } = good(this.model.open(source, options));
-    this.plan = { ...plan, streamedBytesPerPass: plan.streamedBytesPerPass ?? 0 };
-    const info = this.model.info();
-    this.info = {
-      name: info.name,
-      vocabulary: info.vocabulary,
-      hidden: info.hidden,
-      layers: info.layers,
-      heads: info.heads ?? 0,
-      kvHeads: info.kvHeads ?? 0,
-      headDim: info.headDim ?? 0,
-      feedForward: info.feedForward ?? 0,
-      context: info.context,
-      modelContext: info.modelContext,
-      parameters: info.parameters,
-      hasTokenizer: info.hasTokenizer,
-      chatTemplate: info.chatTemplate,
-      kernels: info.kernels,
-      threads: info.threads,
-    };
+    const { status, text, ...plan } = this.model.open(source, options);
+    if (status !== 'ok') this.model.delete();
+    good(text === undefined ? { status } : { status, text });
+    this.plan = plan;
+    // What else the module tells of itself (numbers of tokens) is not the page's.
+    const { name, vocabulary, hidden, layers, heads, kvHeads, headDim, feedForward, ...more } = this.model.info();
+    const { context, modelContext, parameters, hasTokenizer, chatTemplate, kernels, threads } = more;
+    const shape = { vocabulary, hidden, layers, heads, kvHeads, headDim, feedForward, context, modelContext, parameters };
+    this.info = { name, ...shape, hasTokenizer, chatTemplate, kernels, threads };
     for (let i = 0; i < options.sessions; ++i) {
       this.slots.push({ session: good(this.model.openSession()).session, owner: null, usedAt: 0 });
     }

@@ -37,10 +37,10 @@ export interface ModuleInfo {
   vocabulary: number;
   hidden: number;
   layers: number;
-  heads?: number;
-  kvHeads?: number;
-  headDim?: number;
-  feedForward?: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  feedForward: number;
   context: number;
   modelContext: number;
   hasTokenizer: boolean;
