@@ -155,29 +155,18 @@ web_tools() {
     "$LINNET_ROOT/tools/emscripten.sh" && "$LINNET_ROOT/tools/emscripten.sh" --node && npm_install "$LINNET_ROOT/wasm/package"
 }
 
-# One more result: verdict NAME COMMAND...
-check_one() {
-    local name=$1
-    shift
-    if "$@" >&2; then
-        passed=$((passed + 1))
-    else
-        say "  FAILED: $name"
-        failed=$((failed + 1))
-    fi
-}
-
 part_wasm() {
-    local started=$SECONDS passed failed counts node
+    local started=$SECONDS passed failed counts
     build_part native linnet || { record wasm 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
     web_ready wasm "$started" web_tools || return
-    node=$(web_node)
     say "== wasm: building and testing the modules"
     counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$LINNET_ROOT/tests/wasm/run.sh") || true
     read -r passed failed <<<"${counts:-0 1}"
-    say "== wasm: the package"
+    # The package's build weighs what a page loads, and fails above the limit.
+    say "== wasm: building and weighing the package"
     if build_package; then
-        check_one "the size of the package" "$node" "$LINNET_ROOT/tests/wasm/package_size.mjs" "$LINNET_ROOT/wasm/package/dist"
+        sed 's/^/  /' "$LINNET_ROOT/build/package.log" >&2
+        passed=$((passed + 1))
     else
         failed=$((failed + 1))
     fi

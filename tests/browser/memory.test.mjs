@@ -41,6 +41,7 @@ for (const how of ['from the network', 'from storage']) {
     server.fault('/slow.linnet', how === 'from storage' ? { status: 500 } : { bytesPerSecond: 60 * MEGABYTE });
     const { result, most } = await watched(() => load(page, '/slow.linnet', { context: 512, threads: 2 }));
     assert.equal(result.error, undefined);
+    t.after(() => unload(page).catch(() => {}));
     const planned = result.plan.totalBytes;
     const memory = await page.evaluate(() => globalThis.model.memory());
     await page.evaluate(async () => (await globalThis.model.session()).prompt('Hello', { maxTokens: 20 }));

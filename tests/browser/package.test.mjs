@@ -3,19 +3,18 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { launch, temporaryFolder } from './lib/chromium.mjs';
 import { chat, nativeLogitsHash, root } from './lib/models.mjs';
 import { STRICT_CSP, startServer } from './lib/server.mjs';
 
-// npm belongs to the Node that it came with; it is found beside the one that runs this where there is one.
-const environment = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+// npm runs under the Node that it came with: Debian's npm knows no other.
 
 function command(program, args, cwd) {
   return new Promise((done, failed) => {
-    execFile(program, args, { cwd, env: environment, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+    execFile(program, args, { cwd, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       if (error) failed(new Error(`${program} ${args.join(' ')}: ${stdout}${stderr || error.message}`));
       else done(stdout.trim());
     });

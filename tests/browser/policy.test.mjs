@@ -103,7 +103,8 @@ describe('what the package refuses and says', () => {
   test('a model that does not fit says how much it needs', async () => {
     const { error } = await load(page, '/chat.linnet', { memory: '1MB' });
     assert.equal(error.code, 'does-not-fit');
-    assert.match(error.message, /MB/);
+    assert.match(error.message, /at least|smallest/);
+    assert.match(error.message, /\d+ ?(bytes|MB)/);
   });
 
   test('sessions refuse what they do not know, and a model that was unloaded says so', async () => {

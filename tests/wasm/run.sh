@@ -18,11 +18,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$command" synth tiny "$work/tiny.linnet" >&2
 models=("$work/tiny.linnet")
-stories=${LINNET_MODELS:-$LINNET_ROOT/models}/stories15m.linnet
-if [ -f "$stories" ]; then
-    models+=("$stories")
+stories=${LINNET_MODELS:-$LINNET_ROOT/models}
+if [ ! -f "$stories/stories15m.linnet" ] && [ -f "$stories/stories15M/stories15M.bin" ]; then
+    "$command" convert "$stories/stories15M/stories15M.bin" "$work/stories15m.linnet" >/dev/null 2>&1
+    stories=$work
+fi
+if [ -f "$stories/stories15m.linnet" ]; then
+    models+=("$stories/stories15m.linnet")
 else
-    say "Left out: stories15M, since there is no $stories (tools/get_model.sh stories15m fetches it)."
+    say "Left out: stories15M, since $stories has neither stories15m.linnet nor stories15M/ (tools/get_model.sh stories15m fetches it)."
 fi
 
 passed=0 failed=0

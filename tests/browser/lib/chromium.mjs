@@ -113,13 +113,14 @@ export class Browser {
       .map(({ pid, command }) => ({ pid, type: /--type=([\w-]+)/.exec(command)?.[1] ?? 'browser' }));
   }
 
-  /** Resident bytes of the largest renderer: the tab with the model in it. Private and shared memory both count. */
+  /** Memory of the renderer that has most, in bytes: the tab with the model in it. Without what it shares with other programs,
+   *  which is Chromium's own code. */
   rendererBytes() {
     let most = 0;
     for (const { pid, type } of this.processes()) {
       if (type !== 'renderer') continue;
       try {
-        const kilobytes = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0;
+        const kilobytes = /^Anonymous:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0;
         most = Math.max(most, Number(kilobytes) * 1024);
       } catch {
         // it has ended
