@@ -1,33 +1,40 @@
 // The memory of the tab while a model is loaded and afterwards, against the plan.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch } from './lib/chromium.mjs';
+import { launchPlain } from './lib/plain_chromium.mjs';
 import { slow } from './lib/models.mjs';
-import { load, openPackage, startPackage, unload } from './lib/package.mjs';
+import { startPackage } from './lib/package.mjs';
 
 const MEGABYTE = 1e6;
 // Beside the model's own memory: the module, its stack and what the binding keeps. WebAssembly grows in steps.
 const MODULE = 24 * MEGABYTE;
-// Of the renderer: chunks under way (4 connections, each with a run of chunks), the checksums' and JavaScript's own memory.
-const LOADING = 70 * MEGABYTE;
-let server, browser, page, empty;
+// Of the renderer: a worker, the module's code, chunks under way on four connections, the checksums.
+const LOADING = 60 * MEGABYTE;
+let server, page, empty;
 
 before(async () => {
   server = await startPackage({ isolated: true });
   server.file('/slow.linnet', slow());
-  browser = await launch();
-  page = await openPackage(browser, server);
-  await page.waitForTimeout(500);
-  empty = browser.rendererBytes();
+  page = await launchPlain(server.url('/package.html'));
+  for (let tries = 0; tries < 100; tries++) {
+    if (await page.evaluate(() => globalThis.ready === true)) break;
+    await pause(100);
+  }
+  await pause(500);
+  empty = page.rendererBytes();
 });
 after(async () => {
-  await browser?.close();
+  await page?.close();
   await server?.close();
 });
 
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const load = (options) => page.evaluate((options) => globalThis.load('/slow.linnet', options), options);
+const unload = () => page.evaluate(() => globalThis.model.unload().then(() => true));
+
 async function watched(action) {
   let most = 0;
-  const watch = setInterval(() => (most = Math.max(most, browser.rendererBytes())), 50);
+  const watch = setInterval(() => (most = Math.max(most, page.rendererBytes())), 50);
   try {
     return { result: await action(), most: most - empty };
   } finally {
@@ -39,13 +46,13 @@ const text = (bytes) => `${(bytes / MEGABYTE).toFixed(0)} MB`;
 for (const how of ['from the network', 'from storage']) {
   test(`a load ${how} takes the plan and little more`, async (t) => {
     server.fault('/slow.linnet', how === 'from storage' ? { status: 500 } : { bytesPerSecond: 60 * MEGABYTE });
-    const { result, most } = await watched(() => load(page, '/slow.linnet', { context: 512, threads: 2 }));
+    const { result, most } = await watched(() => load({ context: 512, threads: 2 }));
     assert.equal(result.error, undefined);
-    t.after(() => unload(page).catch(() => {}));
+    t.after(() => unload().catch(() => {}));
     const planned = result.plan.totalBytes;
     const memory = await page.evaluate(() => globalThis.model.memory());
-    await page.evaluate(async () => (await globalThis.model.session()).prompt('Hello', { maxTokens: 20 }));
-    const talking = browser.rendererBytes() - empty;
+    await page.evaluate(async () => (await (await globalThis.model.session()).prompt('Hello', { maxTokens: 20 })).text);
+    const talking = page.rendererBytes() - empty;
     t.diagnostic(
       `plan ${text(planned)}; WebAssembly ${text(memory.wasmBytes)}; renderer, beyond an empty page (${text(empty)}): ` +
         `${text(most)} at most while loading, ${text(talking)} while talking`,
@@ -54,22 +61,22 @@ for (const how of ['from the network', 'from storage']) {
     assert.ok(memory.wasmBytes < planned + MODULE, `WebAssembly ${text(memory.wasmBytes)}, plan ${text(planned)}`);
     assert.ok(most < planned + LOADING, `${text(most)} while loading, plan ${text(planned)}`);
     assert.ok(talking < planned + LOADING, `${text(talking)} while talking, plan ${text(planned)}`);
-    await unload(page);
+    await unload();
     // The worker's memory goes back to the system a moment after it has ended.
     let left;
     for (let tries = 0; tries < 50; tries++) {
-      left = browser.rendererBytes() - empty;
+      left = page.rendererBytes() - empty;
       if (left < LOADING) break;
-      await page.waitForTimeout(100);
+      await pause(100);
     }
     assert.ok(left < LOADING, `${text(left)} after unload()`);
   });
 }
 
 test('a ceiling is kept', async () => {
-  const planned = (await load(page, '/slow.linnet', { context: 512 })).plan.totalBytes;
-  await unload(page);
-  const { error } = await load(page, '/slow.linnet', { context: 512, memory: planned - 1000 });
+  const planned = (await load({ context: 512 })).plan.totalBytes;
+  await unload();
+  const { error } = await load({ context: 512, memory: planned - 1000 });
   if (error) assert.equal(error.code, 'does-not-fit');
   else {
     const memory = await page.evaluate(() => globalThis.model.memory());

@@ -53,8 +53,8 @@ export class Browser {
     this.#profile = profile;
     this.#ownsProfile = ownsProfile;
     browsers.add(this);
-    context.on('page', (page) => this.#watch(page));
-    for (const page of context.pages()) this.#watch(page);
+    context?.on('page', (page) => this.#watch(page));
+    for (const page of context?.pages() ?? []) this.#watch(page);
   }
 
   /** playwright's BrowserContext. */
@@ -149,7 +149,7 @@ export class Browser {
 
   async close() {
     browsers.delete(this);
-    await this.#context.close().catch(() => {});
+    await this.#context?.close().catch(() => {});
     if (this.#ownsProfile) {
       rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
       folders.delete(this.#profile);
