@@ -152,7 +152,8 @@ test('an incomplete download can be deleted; what a crash left without a record 
   assert.deepEqual(await h.files(), []);
   await page.evaluate(async () => {
     const root = await navigator.storage.getDirectory();
-    const models = await root.getDirectoryHandle('linnet-models', { create: true });
+    const linnet = await root.getDirectoryHandle('linnet', { create: true });
+    const models = await linnet.getDirectoryHandle('models', { create: true });
     const folder = await models.getDirectoryHandle('0123456789abcdef', { create: true });
     await folder.getFileHandle('data', { create: true });
     await folder.getFileHandle('state-0', { create: true });

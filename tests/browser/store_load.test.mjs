@@ -50,7 +50,8 @@ const stored = () => page.evaluate(() => Linnet.models.list());
 /** Another byte in the data of every stored model. */
 const damage = (at) =>
   page.evaluate(async (at) => {
-    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('linnet-models');
+    const linnet = await (await navigator.storage.getDirectory()).getDirectoryHandle('linnet');
+    const models = await linnet.getDirectoryHandle('models');
     for await (const folder of models.values()) {
       const file = await folder.getFileHandle('data');
       const whole = new Uint8Array(await (await file.getFile()).arrayBuffer());
@@ -91,7 +92,8 @@ test('a GGUF address and a GGUF file become the bytes that the native command wr
   });
   assert.equal(fromFile.hash, hash);
   const files = await page.evaluate(async () => {
-    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('linnet-models');
+    const linnet = await (await navigator.storage.getDirectory()).getDirectoryHandle('linnet');
+    const models = await linnet.getDirectoryHandle('models');
     const hashes = [];
     for await (const folder of models.values()) {
       const data = await (await (await folder.getFileHandle('data')).getFile()).arrayBuffer();

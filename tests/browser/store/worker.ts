@@ -112,7 +112,8 @@ const operations: Record<string, (call: Call, options: ObtainOptions) => Promise
   files: async () => files(await navigator.storage.getDirectory()),
   /** Another byte at this offset of the only model's data. */
   async damage({ args }) {
-    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('linnet-models');
+    const linnet = await (await navigator.storage.getDirectory()).getDirectoryHandle('linnet');
+    const models = await linnet.getDirectoryHandle('models');
     for await (const folder of models.values()) {
       const data = await (folder as FileSystemDirectoryHandle).getFileHandle((args[1] as string) ?? 'data');
       const handle = await data.createSyncAccessHandle();

@@ -1,6 +1,6 @@
 // Where models stand in the Origin Private File System, and how its errors are told.
 //
-//     linnet-models/<key>/      key: the first 32 hex digits of the SHA-256 of the model's address
+//     linnet/models/<key>/      key: the first 32 hex digits of the SHA-256 of the model's address
 //         state-0, state-1      what is known of the model and which chunks are there (entry.ts)
 //         data                  the .linnet file; its size from the beginning, chunks come in any order
 //         source                a GGUF file while it is fetched and converted
@@ -8,7 +8,7 @@
 // Only this folder belongs to the store. No name from an address or a file becomes a name in it.
 import { LinnetError } from '../errors.js';
 
-const rootName = 'linnet-models';
+const rootPath = ['linnet', 'models'];
 export type FileName = 'state-0' | 'state-1' | 'data' | 'source';
 
 export async function keyOf(url: string): Promise<string> {
@@ -40,8 +40,9 @@ export async function rootFolder(create: boolean): Promise<FileSystemDirectoryHa
     );
   }
   try {
-    const origin = await navigator.storage.getDirectory();
-    return await origin.getDirectoryHandle(rootName, { create });
+    let folder = await navigator.storage.getDirectory();
+    for (const name of rootPath) folder = await folder.getDirectoryHandle(name, { create });
+    return folder;
   } catch (error) {
     if (isNamed(error, 'NotFoundError')) return null;
     throw storageError(error);
