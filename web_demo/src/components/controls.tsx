@@ -1,0 +1,129 @@
+// Buttons and fields that every panel uses.
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import { copy } from '../lib/clipboard.js';
+import { Icon, type IconName } from './icon.js';
+
+interface IconButtonProps {
+  icon: IconName;
+  label: string;
+  onClick?: ((event: MouseEvent) => void) | undefined;
+  disabled?: boolean;
+  class?: string;
+  pressed?: boolean;
+  expanded?: boolean;
+}
+
+export function IconButton({ icon, label, onClick, disabled, class: className = '', pressed, expanded }: IconButtonProps) {
+  return (
+    <button
+      type="button"
+      class={`icon-button ${className}`}
+      aria-label={label}
+      title={label}
+      disabled={disabled}
+      aria-pressed={pressed}
+      aria-expanded={expanded}
+      onClick={onClick}
+    >
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+interface ButtonProps {
+  children: ComponentChildren;
+  onClick?: () => unknown;
+  kind?: 'primary' | 'plain' | 'quiet' | 'danger';
+  disabled?: boolean;
+  icon?: IconName;
+  type?: 'button' | 'submit';
+  label?: string;
+}
+
+export function Button({ children, onClick, kind = 'plain', disabled, icon, type = 'button', label }: ButtonProps) {
+  return (
+    <button type={type} class={`button ${kind}`} disabled={disabled} aria-label={label} onClick={() => onClick?.()}>
+      {icon && <Icon name={icon} />}
+      <span>{children}</span>
+    </button>
+  );
+}
+
+export function CopyButton({ text, label = 'Copy' }: { text: () => string; label?: string }) {
+  const [copied, setCopied] = useState(false);
+  return (
+    <IconButton
+      icon={copied ? 'done' : 'copy'}
+      label={copied ? 'Copied' : label}
+      onClick={async () => {
+        if (!(await copy(text()))) return;
+        setCopied(true);
+        setTimeout(() => setCopied(false), 1600);
+      }}
+    />
+  );
+}
+
+export function Field({ label, hint, id, children }: { label: string; hint?: string; id: string; children: ComponentChildren }) {
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children}
+      {hint && (
+        <p class="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface NumberFieldProps {
+  id: string;
+  label: string;
+  hint: string;
+  value: number | null;
+  min: number;
+  max: number;
+  step: number | 'any';
+  /** What an empty field means; without it the field may not be empty. */
+  empty?: string;
+  onChange: (value: number | null) => void;
+}
+
+/** Takes a number when it is one within its bounds; what is not stays in the field, marked, and changes nothing. */
+export function NumberField({ id, label, hint, value, min, max, step, empty, onChange }: NumberFieldProps) {
+  const [typed, setTyped] = useState<string | undefined>(undefined);
+  const text = typed ?? (value === null ? '' : String(value));
+  const parsed = text.trim() === '' ? null : Number(text);
+  const wrong =
+    parsed === null
+      ? empty === undefined
+      : !Number.isFinite(parsed) || parsed < min || parsed > max || (step === 1 && !Number.isInteger(parsed));
+  return (
+    <Field id={id} label={label} hint={wrong ? `${label}: ${min} to ${max}${step === 1 ? ', a whole number' : ''}.` : hint}>
+      <input
+        id={id}
+        type="number"
+        inputMode={step === 1 ? 'numeric' : 'decimal'}
+        min={min}
+        max={max}
+        step={step}
+        value={text}
+        placeholder={empty}
+        aria-describedby={`${id}-hint`}
+        aria-invalid={wrong}
+        onInput={(event) => {
+          const now = event.currentTarget.value;
+          setTyped(now);
+          const next = now.trim() === '' ? null : Number(now);
+          if (next === null ? empty !== undefined && !event.currentTarget.validity.badInput : event.currentTarget.validity.valid) {
+            onChange(next);
+          }
+        }}
+        onBlur={() => setTyped(undefined)}
+      />
+    </Field>
+  );
+}
