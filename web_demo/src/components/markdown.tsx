@@ -31,7 +31,7 @@ function show(block: Block, index: number) {
 }
 
 export function Markdown({ text, growing }: { text: string; growing: boolean }) {
-  const reader = useRef<GrowingMarkdown>();
+  const reader = useRef<GrowingMarkdown | null>(null);
   reader.current ??= new GrowingMarkdown();
   return <div class="markdown">{reader.current.blocks(text, growing).map(show)}</div>;
 }

@@ -23,6 +23,7 @@ const answers: Numbered[] = [
   { name: 'topK', label: 'Top-k', hint: 'Choose among this many words; 0: all.', min: 0, max: 1000, step: 1 },
   { name: 'topP', label: 'Top-p', hint: 'Choose among those that make up this share.', min: 0.01, max: 1, step: 'any' },
   { name: 'minP', label: 'Min-p', hint: 'Leave out what is this much rarer than the best.', min: 0, max: 1, step: 'any' },
+  { name: 'repetitionPenalty', label: 'Repetition penalty', hint: '1: none; higher says less twice.', min: 0.1, max: 10, step: 'any' },
   { name: 'maxTokens', label: 'Longest answer', hint: 'In tokens, about ¾ of a word each.', min: 1, max: 131072, step: 1 },
   { name: 'seed', label: 'Seed', hint: 'The same seed gives the same answer.', min: 0, max: 4294967295, step: 1, empty: 'another each time' },
 ];

@@ -66,8 +66,8 @@ async function sessionWith(model: Model, conversationId: string, past: Message[]
 }
 
 const sampling = () => {
-  const { temperature, topK, topP, minP, seed } = settings.value;
-  return { temperature, topK, topP, minP, ...(seed === null ? {} : { seed }) };
+  const { temperature, topK, topP, minP, repetitionPenalty, seed } = settings.value;
+  return { temperature, topK, topP, minP, repetitionPenalty, ...(seed === null ? {} : { seed }) };
 };
 
 let controller: AbortController | undefined;

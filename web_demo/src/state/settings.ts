@@ -10,6 +10,7 @@ export interface Settings {
   topK: number;
   topP: number;
   minP: number;
+  repetitionPenalty: number;
   maxTokens: number;
   /** null: another one each time. */
   seed: number | null;
@@ -28,6 +29,7 @@ export const defaults: Settings = {
   topK: 40,
   topP: 0.95,
   minP: 0.05,
+  repetitionPenalty: 1.1, // small models say the same again and again without it
   maxTokens: 1024,
   seed: null,
   context: null,
