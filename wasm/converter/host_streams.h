@@ -2,7 +2,7 @@
 //
 // The host is an object with:
 //   size                            bytes of the source
-//   read(offset, bytes, address)    a promise of 0 when those bytes stand at the address in the module's memory, else of an Outcome
+//   read(offset, bytes, address)    a promise of an Outcome; done: those bytes stand at the address in the module's memory
 //   write(bytes)                    a Uint8Array, valid during the call; an Outcome
 //   progress(done, total)           true when the event loop has not been seen for long: pause() is called then
 //   pause()                         a promise of an Outcome, after the event loop had its turn

@@ -8,8 +8,8 @@
 #include "tools/converter/convert.h"
 #include "wasm/converter/host_streams.h"
 
-// There are no exceptions: what cannot be allocated ends this instance. The package makes one for each conversion, and says from
-// this name what happened.
+// There are no exceptions: what cannot be allocated ends this instance. The package makes one for each conversion, and says
+// from this name what happened.
 EM_JS(void, linnet_out_of_memory, (), {
     const error = new Error('out of memory');
     error.name = 'LinnetOutOfMemory';

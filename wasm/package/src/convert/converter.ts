@@ -39,8 +39,9 @@ class Host {
   failed = false;
   memory: WebAssembly.Memory | undefined;
   private lastPause = performance.now();
-  private readonly aborted: Promise<never>;
-  private readonly onAbort: () => void;
+  /** Ends the read that is waited for. */
+  private interrupt = (): void => {};
+  private readonly onAbort = (): void => this.interrupt();
 
   constructor(
     private readonly source: AsyncSource,
@@ -49,14 +50,7 @@ class Host {
     private readonly signal: AbortSignal,
   ) {
     this.size = source.size;
-    let abort = (): void => {};
-    this.aborted = new Promise<never>((_, reject) => {
-      abort = () => reject(abortReason(signal));
-    });
-    this.aborted.catch(() => {}); // heard where a read waits for it
-    this.onAbort = () => abort();
     signal.addEventListener('abort', this.onAbort, { once: true });
-    if (signal.aborted) abort();
   }
 
   close(): void {
@@ -65,7 +59,7 @@ class Host {
 
   async read(offset: number, bytes: number, address: number): Promise<Outcome> {
     try {
-      const read = await Promise.race([this.source.read(offset, bytes), this.aborted]);
+      const read = await this.unlessAborted(this.source.read(offset, bytes));
       if (read.length !== bytes) {
         throw new LinnetError(
           'network',
@@ -106,6 +100,15 @@ class Host {
     }
     if (this.signal.aborted) this.fail(abortReason(this.signal));
     return this.failed ? Outcome.failed : Outcome.done;
+  }
+
+  /** Not a race with one promise for the whole conversion: that would keep what every read brought. */
+  private unlessAborted<Value>(value: Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      this.interrupt = () => reject(abortReason(this.signal));
+      if (this.signal.aborted) this.interrupt();
+      value.then(resolve, reject);
+    });
   }
 
   private isTimeToPause(): boolean {
