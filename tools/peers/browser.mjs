@@ -1,0 +1,58 @@
+// Times the package and wllama in headless Chromium, in turns: node browser.mjs FOLDER GGUF LINNET --rounds N --threads 1,2
+// --prompt N --decode N. FOLDER has node_modules with both versions of wllama, under the names wllama-2 and wllama-3. Prints one
+// JSON object a measurement; compare_browser.sh makes a table of them.
+//
+// Each runtime and number of threads has a tab of its own in which its model stays open. Every measurement reads a prompt that
+// begins differently, so that nothing of it is held from before.
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { launch } from '../../tests/browser/lib/chromium.mjs';
+import { startServer } from '../../tests/browser/lib/server.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '3' },
+    threads: { type: 'string', default: '1,2' },
+    prompt: { type: 'string', default: '64' },
+    decode: { type: 'string', default: '24' },
+    runtimes: { type: 'string', default: 'linnet,wllama-2,wllama-3' },
+  },
+});
+const [folder, gguf, linnet] = positionals.map((path) => resolve(path));
+const here = fileURLToPath(new URL('.', import.meta.url));
+const server = await startServer({ isolated: true });
+server
+  .folder('/linnet/', join(here, '../../wasm/package/dist'))
+  .folder('/modules/', join(folder, 'node_modules'))
+  .file('/', join(here, 'browser_page.html'))
+  .file('/browser_page.mjs', join(here, 'browser_page.mjs'));
+const browser = await launch();
+try {
+  const tabs = [];
+  for (const threads of values.threads.split(',').map(Number)) {
+    for (const runtime of values.runtimes.split(',')) {
+      const page = await browser.page(server.url('/'));
+      page.setDefaultTimeout(0);
+      await page.waitForFunction(() => globalThis.ready);
+      await page.setInputFiles('#model', runtime === 'linnet' ? linnet : gguf);
+      const loaded = await page.evaluate(([runtime, threads]) => globalThis.load(runtime, threads), [runtime, threads]);
+      console.error(`${runtime}, ${threads} thread(s): ${loaded}`);
+      tabs.push({ page, runtime, threads });
+    }
+  }
+  for (let round = 1; round <= Number(values.rounds); ++round) {
+    for (const { page, runtime, threads } of tabs) {
+      await page.bringToFront();
+      const rates = await page.evaluate(
+        ([round, prompt, decode]) => globalThis.measure(round, prompt, decode),
+        [round, Number(values.prompt), Number(values.decode)],
+      );
+      console.log(JSON.stringify({ runtime, threads, round, ...rates }));
+    }
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
