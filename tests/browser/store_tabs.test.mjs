@@ -217,6 +217,12 @@ test('a GGUF that the converter refuses leaves nothing', async () => {
   server.file('/model', makeGguf(small, { unsupported: true }));
   await h.fails('unsupported', /architecture/);
   assert.deepEqual(await h.files(), []);
+  // Nor is the rest waited for.
+  server.fault('/model', { ignoreRange: true }, { bytesPerSecond: 200_000 });
+  const begun = performance.now();
+  await h.fails('unsupported', /architecture/);
+  assert.ok(performance.now() - begun < 6000);
+  assert.deepEqual(await h.files(), []);
 });
 
 test('a disk that is too small for a GGUF and its result, and one that fills up during the conversion', async () => {

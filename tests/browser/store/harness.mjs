@@ -58,6 +58,7 @@ export class Harness {
   async reset(bytes) {
     const { server, browser, page } = this;
     server.file('/model', bytes).fault('/model').forget();
+    server.configure({ headers: {} });
     for (const one of browser.context.pages()) if (one !== page) await one.close();
     await browser.context.setOffline(false);
     await page.goto(server.url('/blank.html'));

@@ -18,14 +18,15 @@ import { fileNameOf } from './sentences.js';
 const pieceBytes = 256 * 1024;
 const requestBytes = 4 * 1024 * 1024; // what the converter waits for is not to stand behind much else
 
-export async function isSameGguf(_job: Job, entry: Entry, beginning: Beginning): Promise<boolean> {
+export async function isSameGguf(entry: Entry, beginning: Beginning): Promise<boolean> {
   return (
     compare(entry.known.validators, beginning.validators) !== 'different' &&
     entry.known.sourceHash === (await hashOf(beginning.first))
   );
 }
 
-export async function fetchGguf(job: Job, stored: Entry | null, beginning: Beginning): Promise<Entry> {
+/** `conditional`: whether the server is asked by If-Range for parts of this file only. */
+export async function fetchGguf(job: Job, stored: Entry | null, beginning: Beginning, conditional: boolean): Promise<Entry> {
   let { whole } = beginning;
   // A length beside a compressed body is not the file's, and pages of other sites do not see whether it is compressed.
   let size = whole !== null && !job.address.sameOrigin ? 0 : beginning.validators.size;
@@ -36,7 +37,7 @@ export async function fetchGguf(job: Job, stored: Entry | null, beginning: Begin
     entry = stored;
     entry.known.validators = { ...beginning.validators, size };
   } else {
-    if (stored !== null) await removeFolder(job.key);
+    await removeFolder(job.key);
     entry = new Entry((await modelFolder(job.key, true))!, {
       url: job.url,
       name: fileNameOf(job.url),
@@ -62,9 +63,9 @@ export async function fetchGguf(job: Job, stored: Entry | null, beginning: Begin
     await reserveResult(entry, result);
     await entry.save();
     if (size === 0) await fetchUnsized(job, entry, source, whole!);
-    await fetchAndConvert(job, entry, source, size === 0 ? null : whole);
+    await fetchAndConvert(job, entry, source, size === 0 ? null : whole, conditional);
   } catch (error) {
-    const telling = await told(error, needed, job.url);
+    const telling = await told(error, needed, job.url, source);
     source?.close();
     // What the converter refuses is of no use, and neither is a file of which nothing came.
     const refused = error instanceof LinnetError && (error.code === 'bad-file' || error.code === 'unsupported');
@@ -80,11 +81,18 @@ export async function fetchGguf(job: Job, stored: Entry | null, beginning: Begin
 }
 
 /** Download and conversion side by side; the first one to fail ends the other. */
-async function fetchAndConvert(job: Job, entry: Entry, source: DataFile, whole: BodyReader | null): Promise<void> {
+async function fetchAndConvert(
+  job: Job,
+  entry: Entry,
+  source: DataFile,
+  whole: BodyReader | null,
+  conditional: boolean,
+): Promise<void> {
   const control = new AbortController();
   const forward = () => control.abort(job.signal.reason);
   job.signal.addEventListener('abort', forward, { once: true });
   if (job.signal.aborted) forward();
+  control.signal.addEventListener('abort', () => whole?.cancel(), { once: true });
   const grid = entry.sourceGrid;
   const held = entry.sourcePieces;
   const plan = new Plan(grid, held, requestBytes, job.connections);
@@ -116,7 +124,7 @@ async function fetchAndConvert(job: Job, entry: Entry, source: DataFile, whole: 
           plan,
           connections: job.connections,
           validators: entry.known.validators,
-          conditional: true,
+          conditional,
           signal: control.signal,
           take,
           kept: keptSentence,

@@ -52,7 +52,7 @@ export async function fetchModel(job: Job, entry: Entry | null): Promise<Entry> 
       }
       // The server has the same file, and yet a chunk of it came damaged again and again.
       if (entry !== null && damaged !== undefined) throw damagedChunk(job, entry, damaged);
-      if (beginning.kind === 'gguf') return await fetchGguf(job, entry, beginning);
+      if (beginning.kind === 'gguf') return await fetchGguf(job, entry, beginning, conditional);
       if (beginning.whole !== null) {
         entry = await streamModel(job, entry, beginning);
         if (entry.complete) return entry;
@@ -66,6 +66,7 @@ export async function fetchModel(job: Job, entry: Entry | null): Promise<Entry> 
     } catch (error) {
       if (!(error instanceof Doubt)) throw error;
       damaged = error.damaged;
+      entry = await loadEntry(job.key);
       conditional = false; // a server may take If-Range amiss; what it sends is compared anyway
     } finally {
       beginning.whole?.cancel();
@@ -86,7 +87,7 @@ function firstMissing(entry: Entry): number {
 
 async function isSame(job: Job, entry: Entry, beginning: Beginning): Promise<boolean> {
   if (entry.known.kind !== beginning.kind) return false;
-  if (entry.known.kind === 'gguf') return isSameGguf(job, entry, beginning);
+  if (entry.known.kind === 'gguf') return isSameGguf(entry, beginning);
   return entry.known.framed && (await isSameModel(job, entry, beginning));
 }
 
