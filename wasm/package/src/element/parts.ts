@@ -66,7 +66,7 @@ export function makeParts(): Parts {
     progress,
     cancel,
     log: make('div', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Conversation', tabindex: '0' }),
-    problem: make('p', { class: 'problem', role: 'alert' }),
+    problem: make('p', { class: 'problem', role: 'alert', hidden: '' }),
     form: make(
       'form',
       {},
