@@ -239,6 +239,41 @@ test('rewind, clone, and sessions that share one place in memory', async () => {
   assert.equal(result.unloaded.code, 'closed');
 });
 
+test('a ceiling holds: what does not fit is read from storage at each token, to the same bits', async () => {
+  const { whole, streamed } = await page.evaluate(async () => {
+    const measure = async (memory) => {
+      const model = await Linnet.load('/models/slow.linnet', { context: 128, ...memory });
+      const hash = await model.logitsHash([5, 6, 7]);
+      const { arenaBytes } = await model.memory();
+      await model.unload();
+      return { hash, arenaBytes, plan: model.plan };
+    };
+    const whole = await measure({});
+    return { whole, streamed: await measure({ memory: whole.plan.totalBytes - 30_000_000 }) };
+  });
+  assert.equal(whole.plan.layersStreamed, 0);
+  assert.ok(streamed.plan.layersStreamed > 0);
+  assert.ok(streamed.plan.streamedBytesPerPass > 0);
+  assert.ok(streamed.arenaBytes <= whole.plan.totalBytes - 30_000_000);
+  assert.equal(streamed.hash, whole.hash);
+});
+
+test('with two resident sessions, two conversations in turns compute nothing twice; a clone neither', async () => {
+  const { two, clone } = await page.evaluate(async () => {
+    const model = await Linnet.load('/models/chat.linnet', { context: 256, residentSessions: 2 });
+    const [a, b] = [await model.session(), await model.session()];
+    const two = [];
+    for (const session of [a, b, a, b]) two.push((await session.prompt('Hello there', { maxTokens: 8 })).usage);
+    await b.close();
+    const copy = await a.clone();
+    const clone = (await copy.prompt('Hello there', { maxTokens: 8 })).usage;
+    await model.unload();
+    return { two, clone };
+  });
+  for (const usage of two.slice(2)) assert.equal(usage.cachedTokens, two[0].totalTokens - 1);
+  assert.ok(clone.cachedTokens >= two[2].totalTokens - 1, JSON.stringify(clone));
+});
+
 test('a conversation that outgrows the context forgets its oldest messages, and keeps them in messages', async () => {
   const { forgotten, messages } = await page.evaluate(async () => {
     const model = await Linnet.load('/models/chat.linnet', { context: 128 });

@@ -80,6 +80,8 @@ test('first run: the size is said before the download, and nothing is downloaded
   await page.keyboard.type('in two lines');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Stop' }).waitFor();
+  // Something has been said; stopped before, the question would come back into its field.
+  await page.locator('linnet-chat article').nth(1).locator('p').first().waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Send' }).waitFor();
   await page.getByRole('button', { name: 'Answer again' }).waitFor();
@@ -95,6 +97,7 @@ test('first run: the size is said before the download, and nothing is downloaded
     await page.emulateMedia({ colorScheme });
     await looks(page, `chat, ${colorScheme}`);
   }
+  if (process.env.LINNET_SCREENSHOTS) await page.screenshot({ path: join(process.env.LINNET_SCREENSHOTS, 'linnet-chat.png') });
   await page.setViewportSize({ width: 320, height: 600 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth);
   assert.ok(wide <= 320, `${wide} pixels wide`);

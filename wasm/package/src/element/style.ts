@@ -72,6 +72,7 @@ textarea {
   flex: 1; min-width: 0; min-height: 2.75rem; max-height: 10rem; padding: 0.5625rem 0.75rem; resize: none; field-sizing: content;
   border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--background); color: inherit; font: inherit;
 }
+textarea::placeholder { color: var(--quiet); opacity: 1; }
 button {
   min-height: 2.75rem; padding: 0 1rem; border: 1px solid transparent; border-radius: 0.5rem; cursor: pointer;
   background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600;
