@@ -239,23 +239,24 @@ test('rewind, clone, and sessions that share one place in memory', async () => {
   assert.equal(result.unloaded.code, 'closed');
 });
 
-test('a ceiling holds: what does not fit is read from storage at each token, to the same bits', async () => {
-  const { whole, streamed } = await page.evaluate(async () => {
+test('a ceiling holds: with less memory the same bits, below the least a sentence that names it', async () => {
+  const { whole, least, refused } = await page.evaluate(async () => {
     const measure = async (memory) => {
-      const model = await Linnet.load('/models/slow.linnet', { context: 128, ...memory });
+      const model = await Linnet.load('/models/chat.linnet', { context: 128, ...memory });
       const hash = await model.logitsHash([5, 6, 7]);
       const { arenaBytes } = await model.memory();
       await model.unload();
       return { hash, arenaBytes, plan: model.plan };
     };
     const whole = await measure({});
-    return { whole, streamed: await measure({ memory: whole.plan.totalBytes - 30_000_000 }) };
+    const refused = await refusal(() => measure({ memory: '2MB' }));
+    const smallest = Number(/smallest that would do is (\d+) bytes/.exec(refused.message)?.[1]);
+    return { whole, refused, least: await measure({ memory: smallest }) };
   });
-  assert.equal(whole.plan.layersStreamed, 0);
-  assert.ok(streamed.plan.layersStreamed > 0);
-  assert.ok(streamed.plan.streamedBytesPerPass > 0);
-  assert.ok(streamed.arenaBytes <= whole.plan.totalBytes - 30_000_000);
-  assert.equal(streamed.hash, whole.hash);
+  assert.equal(refused.code, 'does-not-fit');
+  assert.ok(least.arenaBytes < whole.arenaBytes, `${least.arenaBytes} and ${whole.arenaBytes}`);
+  assert.equal(least.arenaBytes, least.plan.totalBytes);
+  assert.equal(least.hash, whole.hash);
 });
 
 test('with two resident sessions, two conversations in turns compute nothing twice; a clone neither', async () => {

@@ -19,9 +19,6 @@ import { createStore } from '../store/store.js';
 
 type Ask = Calls['ask'];
 
-/** WebAssembly's 4 GB without what the module has beside the model. */
-const MOST_MEMORY = 3.75 * 2 ** 30;
-
 export class Host {
   /** While the build is being started: a failure then may be the build's own. */
   starting = false;
@@ -88,18 +85,14 @@ export class Host {
     try {
       signal.throwIfAborted();
       this.modelId = identityOf(source);
-      const wanted = {
+      return new Engine(module, this.counted(source, event), {
         memory: request.memory,
         context: request.context,
         kvFormat: request.kvFormat,
         sessions: request.residentSessions,
         threads: this.setup.threads,
         kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
-      };
-      // Larger than a tab's memory can be: what does not fit is read from storage, even where nobody named a limit.
-      const plan = module.makePlan(source, wanted);
-      if (wanted.memory === 0 && plan.status === 'ok' && plan.totalBytes > MOST_MEMORY) wanted.memory = MOST_MEMORY;
-      return new Engine(module, this.counted(source, event), wanted);
+      });
     } catch (error) {
       const problem = source.problem ?? '';
       source.close();
