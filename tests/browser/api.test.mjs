@@ -514,6 +514,20 @@ test('a worker that cannot start, or fails, refuses every call that waits for it
   await own.close();
 });
 
+test('the package’s files may stand elsewhere than its script', async () => {
+  server.file('/bundled/app.js', join(root, 'wasm/package/dist/index.js'));
+  const hash = await page.evaluate(async () => {
+    const { Linnet } = await import('/bundled/app.js');
+    const lost = await refusal(() => Linnet.load('/models/tiny.linnet'));
+    const model = await Linnet.load('/models/tiny.linnet', { assets: '../vendor/linnet' });
+    const hash = await model.logitsHash([1, 2, 3]);
+    await model.unload();
+    return { lost, hash };
+  });
+  assert.equal(hash.lost.code, 'worker');
+  assert.equal(hash.hash, await nativeLogitsHash(tiny(), [1, 2, 3]));
+});
+
 test('check() says what is there, with reasons', async () => {
   const check = await page.evaluate(() => Linnet.check());
   assert.equal(check.ok, true);

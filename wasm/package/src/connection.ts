@@ -29,8 +29,8 @@ export class Connection {
     } catch (cause) {
       throw new LinnetError(
         'worker',
-        "The worker could not be started. It must come from the page's own origin, and the Content-Security-Policy must allow " +
-          "it (worker-src 'self').",
+        "The worker could not be started. It must come from the page's own origin, and the Content-Security-Policy must " +
+          "allow it (worker-src 'self').",
         { cause },
       );
     }
@@ -130,8 +130,9 @@ export class Connection {
   private startFailure(why: string): LinnetError {
     return new LinnetError(
       'worker',
-      `The worker could not be started: ${why}. The package's folder dist must be served whole and from the page's own origin, ` +
-        'and a Content-Security-Policy must have worker-src \'self\'. If a bundler made this page, see "Bundlers" in the README.',
+      `The worker could not be started: ${why}. The package's folder dist must be served whole and from the page's own ` +
+        'origin, and a Content-Security-Policy must have worker-src \'self\'. If a bundler made this page, see "Bundlers" in ' +
+        'the README.',
     );
   }
 }

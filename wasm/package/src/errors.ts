@@ -15,8 +15,8 @@ export type ErrorCode =
   | 'closed' // the model was unloaded, or the session closed
   | 'worker'; // the worker could not be started, or ended
 
-/** What every call throws, except for a cancelled one: that throws the signal's reason, an AbortError, as fetch does. A cancelled
- *  answer throws nothing: its reply says so and has what was said. */
+/** What every call throws, except for a cancelled one: that throws the signal's reason, an AbortError, as fetch does. A
+ *  cancelled answer throws nothing: its reply says so and has what was said. */
 export class LinnetError extends Error {
   override readonly name = 'LinnetError';
   constructor(

@@ -30,8 +30,8 @@ function addressOf(source: string | URL, where: string): string {
   if (!listed && !['http:', 'https:'].includes(address.protocol)) {
     throw new LinnetError(
       'bad-argument',
-      `${where}: an address begins with http: or https:, and this one with ${address.protocol} A file of the person's is given ` +
-        'as the File itself, from an <input type="file">.',
+      `${where}: an address begins with http: or https:, and this one with ${address.protocol} A file of the person's is ` +
+        'given as the File itself, from an <input type="file">.',
     );
   }
   address.hash = '';
@@ -68,7 +68,7 @@ function heedSignal<Result>(connection: Connection, call: Promise<Result>, signa
     });
 }
 
-/** Asks that the browser does not clear what is stored when the disk fills up. A worker may not ask; a refusal changes nothing. */
+/** Asks that the browser keeps what is stored when the disk fills up. A worker may not ask; a refusal changes nothing. */
 function keepStored(): void {
   const storage = globalThis.navigator?.storage;
   void storage?.persist?.().catch(() => {});

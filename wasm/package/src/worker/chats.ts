@@ -46,7 +46,7 @@ async function folder(): Promise<FileSystemDirectoryHandle> {
   } catch (cause) {
     throw new LinnetError(
       'storage',
-      'Conversations cannot be kept: this browser gives the page no storage (a private window, blocked site data, or no https).',
+      'Conversations cannot be kept: this browser gives the page no storage (private window, blocked site data, no https).',
       { cause },
     );
   }

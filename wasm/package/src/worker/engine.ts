@@ -90,8 +90,8 @@ export class Engine {
 
   // ---- sessions ----
 
-  /** A session for `owner`, who is about to have it hold `tokens`: its own; else a free one that holds the most of them; else the
-   *  one that was used the longest time ago. */
+  /** A session for `owner`, who is about to have it hold `tokens`: its own; else a free one that holds the most of them; else
+   *  the one that was used the longest time ago. */
   acquire(owner: object, tokens: Int32Array): number {
     const free = this.slots.filter((slot) => slot.owner === null);
     const most = free

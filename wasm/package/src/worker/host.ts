@@ -135,7 +135,7 @@ export class Host {
     if (prompt.length >= engine.info.context) {
       throw new LinnetError(
         'does-not-fit',
-        `The text has ${prompt.length} tokens and the context ${engine.info.context}: shorten it, or load with a larger context.`,
+        `The text has ${prompt.length} tokens and the context ${engine.info.context}: shorten it, or load with a larger one.`,
       );
     }
     const owner = {};

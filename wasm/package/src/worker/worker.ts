@@ -53,7 +53,7 @@ function wireError(error: unknown, start: boolean): WireError {
   // A trap leaves the module in a state that nothing can be said about.
   const trap = error instanceof WebAssembly.RuntimeError;
   const message = trap
-    ? `The model stopped with an error of WebAssembly (${text}), most likely for want of memory. Load it again, with a shorter context.`
+    ? `The model stopped with an error of WebAssembly (${text}), most likely for want of memory. Load it again.`
     : `The worker has failed: ${text}`;
   return { code: 'worker', message, fatal: trap, start };
 }
