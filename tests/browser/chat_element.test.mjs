@@ -119,13 +119,22 @@ test('a text with markup in it stays text; what stands between fences is code', 
   await page
     .getByRole('textbox', { name: 'Message' })
     .fill('<img src=x onerror=alert(1)> **b**\n```js\nlet a = "<b>";\n```\nafter');
+  // From button to button: the one with the focus goes away, and the focus does not.
+  const focus = () => page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.textContent);
+  await page.keyboard.press('Tab');
+  assert.equal(await focus(), 'Send');
   await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Stop' }).waitFor();
+  assert.equal(await focus(), 'Stop');
   const question = page.locator('linnet-chat article').first();
   await question.waitFor();
   assert.equal(await question.locator('pre code').innerText(), 'let a = "<b>";');
   assert.equal(await question.locator('img, b').count(), 0);
   assert.match(await question.innerText(), /<img src=x onerror=alert\(1\)> \*\*b\*\*/);
-  await page.keyboard.press('Escape');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Send' }).waitFor();
+  await page.keyboard.type('typed at once');
+  assert.match(await page.getByRole('textbox', { name: 'Message' }).inputValue(), /typed at once$/);
   await page.close();
 });
 

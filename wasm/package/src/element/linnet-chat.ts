@@ -175,6 +175,7 @@ export class LinnetChatElement extends Base {
     this.state = state;
     const { parts } = this;
     const chatting = state === 'ready' || state === 'answering';
+    const focused = this.shadowRoot?.activeElement;
     parts.start.hidden = state !== 'start';
     parts.loading.hidden = state !== 'loading';
     parts.log.hidden = parts.form.hidden = parts.footer.hidden = !chatting;
@@ -183,6 +184,9 @@ export class LinnetChatElement extends Base {
     parts.log.setAttribute('aria-busy', String(state === 'answering'));
     parts.again.hidden = state !== 'ready' || this.session?.messages.at(-1)?.role !== 'assistant';
     parts.clear.disabled = state !== 'ready';
+    // Who is on a button that goes away stays in the chat.
+    if (focused === parts.send && state === 'answering') parts.stop.focus();
+    else if (chatting && (focused === parts.stop || focused === parts.again)) parts.text.focus();
   }
 
   /** What will happen, before it does: how much is downloaded, from where, and where it is kept. */
