@@ -251,16 +251,17 @@ describe('conversations', () => {
     assert.ok(found.includes('"Three"') && found.includes('"One"'), found.slice(0, 300));
 
     // What an answer says is text, never a page's own markup.
-    const hostile = json.replaceAll(JSON.stringify('Three'), JSON.stringify('Hostile <img src=x onerror="globalThis.harm=1">'));
-    const answer = JSON.stringify(
-      '<script>globalThis.harm=1</script><img src=x onerror="globalThis.harm=1"> **bold** [x](javascript:harm)',
-    );
-    const planted = hostile.replace(/("role":\s*"assistant",\s*"content":\s*)"(?:[^"\\]|\\.)*"/g, `$1${answer}`);
+    const file = JSON.parse(json);
+    file.conversations[0].title = 'Planted';
+    for (const message of file.conversations[0].messages) {
+      message.content =
+        '<script>globalThis.harm=1</script>\n\n<img src=x onerror="globalThis.harm=1">\n\n**bold** [x](javascript:globalThis.harm=1)';
+    }
     await page
       .getByLabel('File of conversations')
-      .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(planted) });
+      .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
     await page.getByText(/conversations? (is|are) here again/).waitFor();
-    await page.getByRole('navigation', { name: 'Conversations' }).getByRole('link').first().click();
+    await page.getByRole('link', { name: 'Planted' }).click();
     await page.locator('.markdown strong').first().waitFor();
     assert.equal(await page.locator('.markdown img, .markdown script, .markdown a[href^="javascript"]').count(), 0);
     assert.equal(await page.evaluate(() => globalThis.harm), undefined);
