@@ -43,6 +43,7 @@ export function Composer() {
   return (
     <form
       class="composer"
+      aria-label="Message"
       onSubmit={(event) => {
         event.preventDefault();
         send();

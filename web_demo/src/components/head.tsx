@@ -23,7 +23,11 @@ export function Head() {
   return (
     <header class="head">
       {!isWide.value && <IconButton icon="menu" label="Conversations" onClick={() => show('conversations')} />}
-      <p class="head-title">{current.value?.title ?? (isWide.value ? '' : 'Linnet')}</p>
+      {current.value ? (
+        <h1 class="head-title">{current.value.title}</h1>
+      ) : (
+        <p class="head-title">{isWide.value ? '' : 'Linnet'}</p>
+      )}
       <button type="button" class={`model-button ${modelState.value.kind}`} onClick={() => show('models')} aria-label={`Model: ${modelLine()}`}>
         <Icon name="model" />
         <span>{modelLine()}</span>
