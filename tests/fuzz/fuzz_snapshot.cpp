@@ -67,7 +67,7 @@ struct Opened {
         if (synthesise(shape, 1, 32, output, nullptr, nullptr, error) != Status::ok) abort();
         fake = std::make_unique<FakePlatform>(std::move(output.bytes));
         linnet_options options = linnet_default_options();
-        options.context = 96;
+        options.context = 64;
         options.batch = 4;
         options.sessions = 2;
         options.kv_format = kv_format;
@@ -78,9 +78,9 @@ struct Opened {
         if (linnet_open(&fake->platform(), &options, arena, plan.total_bytes, &model, &reason) != LINNET_OK) abort();
         linnet_session_open(model, &session, &reason);
         linnet_session_open(model, &other, &reason);
-        int32_t tokens[60];
-        for (int i = 0; i < 60; ++i) tokens[i] = i * 7 % 64;
-        if (linnet_evaluate(session, tokens, 60, &reason) != LINNET_OK) abort();
+        int32_t tokens[50];
+        for (int i = 0; i < 50; ++i) tokens[i] = i * 7 % 64;
+        if (linnet_evaluate(session, tokens, 50, &reason) != LINNET_OK) abort();
         if (linnet_snapshot_save(session, append, &snapshot, &reason) != LINNET_OK) abort();
     }
 };

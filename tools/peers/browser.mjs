@@ -26,14 +26,14 @@ const server = await startServer({ isolated: true });
 server
   .folder('/linnet/', join(here, '../../wasm/package/dist'))
   .folder('/modules/', join(folder, 'node_modules'))
-  .file('/', join(here, 'browser_page.html'))
+  .file('/page.html', join(here, 'browser_page.html'))
   .file('/browser_page.mjs', join(here, 'browser_page.mjs'));
 const browser = await launch();
 try {
   const tabs = [];
   for (const threads of values.threads.split(',').map(Number)) {
     for (const runtime of values.runtimes.split(',')) {
-      const page = await browser.page(server.url('/'));
+      const page = await browser.page(server.url('/page.html'));
       page.setDefaultTimeout(0);
       await page.waitForFunction(() => globalThis.ready);
       await page.setInputFiles('#model', runtime === 'linnet' ? linnet : gguf);

@@ -5,9 +5,9 @@ const file = () => document.querySelector('#model').files[0];
 /** About `tokens` tokens of English that begin differently in each round. */
 function text(round, tokens) {
   const words = 'the old man went down to the river and looked at the boats that came in from the sea with the morning tide'.split(' ');
-  const out = [`Chapter ${round}:`];
+  const out = [words[(round * 5) % words.length], `and chapter ${round}:`];
   // A token is a word here, as good as always.
-  for (let i = 0; i < tokens - 5; ++i) out.push(words[(i * 7 + round * 3) % words.length]);
+  for (let i = 0; i < tokens - 6; ++i) out.push(words[(i * 7 + round * 3) % words.length]);
   return out.join(' ');
 }
 
