@@ -20,13 +20,16 @@ after(() => h?.stop());
 beforeEach(() => h.reset(model.bytes));
 
 test('two tabs at once: one downloads, the other waits and sees how far it is', async () => {
-  server.fault('/model', { bytesPerSecond: 1_500_000 });
+  server.fault('/model', { bytesPerSecond: 700_000 });
   const first = await h.begin(page, 'obtain', h.url());
   await h.reached(page, first, 'download', 1_000_000);
   const tab = await h.open();
   const second = await h.begin(tab, 'obtain', h.url());
   const seen = await h.reached(tab, second, 'wait', 2_000_000);
   assert.equal(seen.total, model.bytes.length);
+  await page.waitForTimeout(1200);
+  const [entry] = (await h.callIn(tab, 'list')).value;
+  assert.ok(!entry.complete && entry.bytes > 1_000_000, JSON.stringify(entry));
   server.fault('/model');
   const [one, two] = await Promise.all([h.end(page, first), h.end(tab, second)]);
   assert.equal(await h.value('hash', one.value.opened), model.hash);

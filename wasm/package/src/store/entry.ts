@@ -40,6 +40,7 @@ const stateNames: readonly FileName[] = ['state-0', 'state-1'];
 
 export class Entry {
   private sequence = 0;
+  private handles: FileSystemSyncAccessHandle[] | undefined;
   chunks = new Bitmap(0);
   sourcePieces = new Bitmap(0);
   known: Known;
@@ -82,6 +83,48 @@ export class Entry {
   }
 
   async save(): Promise<void> {
+    const opened = this.handles === undefined;
+    try {
+      if (opened) await this.open();
+      this.write();
+    } finally {
+      if (opened) this.close();
+    }
+  }
+
+  /** Keeps the record's files open, so that writing it waits for nothing while a download goes on. */
+  async open(): Promise<void> {
+    const handles: FileSystemSyncAccessHandle[] = [];
+    this.handles = handles;
+    try {
+      for (const name of stateNames) {
+        const file = await this.folder.getFileHandle(name, { create: true });
+        handles.push(await whileHeld(() => file.createSyncAccessHandle()));
+      }
+    } catch (error) {
+      throw toldLater(error);
+    }
+  }
+
+  close(): void {
+    for (const handle of this.handles ?? []) handle.close();
+    this.handles = undefined;
+  }
+
+  /** Between open() and close(). */
+  write(): void {
+    const record = this.record(++this.sequence);
+    const handle = this.handles![this.sequence % stateNames.length]!;
+    try {
+      handle.truncate(record.length);
+      handle.write(record, { at: 0 });
+      handle.flush();
+    } catch (error) {
+      throw toldLater(error);
+    }
+  }
+
+  private record(sequence: number): Uint8Array {
     const json = new TextEncoder().encode(JSON.stringify(this.known));
     const bitmaps = this.chunks.bytes.length + this.sourcePieces.bytes.length;
     const record = new Uint8Array(prefixBytes + json.length + bitmaps);
@@ -89,25 +132,12 @@ export class Entry {
     record.set(this.chunks.bytes, prefixBytes + json.length);
     record.set(this.sourcePieces.bytes, prefixBytes + json.length + this.chunks.bytes.length);
     const prefix = new DataView(record.buffer);
-    const sequence = ++this.sequence;
     prefix.setUint32(0, magic, true);
     prefix.setUint32(4, sequence, true);
     prefix.setUint32(8, json.length, true);
     prefix.setUint32(12, this.sourcePieces.length, true);
     prefix.setUint32(16, hashOf(record), true);
-    try {
-      const file = await this.folder.getFileHandle(stateNames[sequence % 2]!, { create: true });
-      const handle = await whileHeld(() => file.createSyncAccessHandle());
-      try {
-        handle.truncate(record.length);
-        handle.write(record, { at: 0 });
-        handle.flush();
-      } finally {
-        handle.close();
-      }
-    } catch (error) {
-      throw isNamed(error, 'QuotaExceededError') ? error : storageError(error);
-    }
+    return record;
   }
 
   /** The newest whole record; null where there is none. */
@@ -152,6 +182,11 @@ function parse(folder: FileSystemDirectoryHandle, record: Uint8Array<ArrayBuffer
   } catch {
     return null;
   }
+}
+
+/** A full disk is told by the caller, who knows how much is needed. */
+function toldLater(error: unknown): unknown {
+  return isNamed(error, 'QuotaExceededError') ? error : storageError(error);
 }
 
 // FNV-1a over the record with the hash's own place taken as zero: it need only tell a torn write.

@@ -7,13 +7,13 @@
 //
 // Only this folder belongs to the store. No name from an address or a file becomes a name in it.
 import { LinnetError } from '../errors.js';
+import { sha256 } from './digest.js';
 
 const rootPath = ['linnet', 'models'];
 export type FileName = 'state-0' | 'state-1' | 'data' | 'source';
 
-export async function keyOf(url: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(url)));
-  return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+export function keyOf(url: string): Promise<string> {
+  return sha256(new TextEncoder().encode(url), 16);
 }
 
 /** An address as the key is made from: absolute, without a fragment. */

@@ -4,10 +4,10 @@ import { Bitmap } from './bitmap.js';
 import { BodyReader } from './body_reader.js';
 import { convertInto, fileTypeOf, reserveResult, resultBytes } from './convert_into.js';
 import { DataFile } from './data_file.js';
+import { sha256 } from './digest.js';
 import { Entry } from './entry.js';
 import { fileSize, modelFolder, removeFile, removeFolder } from './folders.js';
-import { Interrupted } from './http.js';
-import { keptSentence, told, type Beginning, type Job } from './job.js';
+import { brokenWhole, keptSentence, told, type Beginning, type Job } from './job.js';
 import { Plan } from './plan.js';
 import { ensureRoom } from './quota.js';
 import { compare, fetchRanges } from './ranges.js';
@@ -21,7 +21,7 @@ const requestBytes = 4 * 1024 * 1024; // what the converter waits for is not to 
 export async function isSameGguf(entry: Entry, beginning: Beginning): Promise<boolean> {
   return (
     compare(entry.known.validators, beginning.validators) !== 'different' &&
-    entry.known.sourceHash === (await hashOf(beginning.first))
+    entry.known.sourceHash === (await sha256(beginning.first))
   );
 }
 
@@ -44,7 +44,7 @@ export async function fetchGguf(job: Job, stored: Entry | null, beginning: Begin
       kind: 'gguf',
       validators: { ...beginning.validators, size },
     });
-    entry.known.sourceHash = await hashOf(beginning.first);
+    entry.known.sourceHash = await sha256(beginning.first);
   }
   entry.known.sourcePieceBytes = pieceBytes;
   // A result that was there is made anew.
@@ -96,7 +96,7 @@ async function fetchAndConvert(
   const grid = entry.sourceGrid;
   const held = entry.sourcePieces;
   const plan = new Plan(grid, held, requestBytes, job.connections);
-  const saver = new Saver(entry, source);
+  const saver = await Saver.start(entry, source);
   const scratch = new Scratch(source, grid, held, control.signal, (pieces) => {
     plan.urgent = pieces;
   });
@@ -140,7 +140,7 @@ async function fetchAndConvert(
     throw failure;
   } finally {
     job.signal.removeEventListener('abort', forward);
-    await saver.finish().catch(() => {});
+    saver.giveUp();
   }
 }
 
@@ -191,19 +191,4 @@ async function wholeBody(job: Job): Promise<BodyReader> {
   } catch (error) {
     throw brokenWhole(job, error);
   }
-}
-
-function brokenWhole(job: Job, error: unknown): unknown {
-  if (!(error instanceof Interrupted)) return error;
-  return new LinnetError(
-    'network',
-    `The connection to ${job.address.host} broke, and this server cannot go on in the middle of a file: the next load begins ` +
-      'at the front again. A server that answers Range requests would go on where it broke.',
-    { cause: error },
-  );
-}
-
-async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

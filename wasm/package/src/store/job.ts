@@ -89,6 +89,17 @@ export function changedError(job: Job): LinnetError {
   );
 }
 
+/** `error`, or what a broken connection means with a server that only sends whole files. */
+export function brokenWhole(job: Job, error: unknown): unknown {
+  if (!(error instanceof Interrupted)) return error;
+  return new LinnetError(
+    'network',
+    `The connection to ${job.address.host} broke, and this server cannot go on in the middle of a file: the next load begins ` +
+      'at the front again. A server that answers Range requests would go on where it broke.',
+    { cause: error },
+  );
+}
+
 /** `error`, or what it means for the person where the disk was full. `needed`: bytes that are missing. */
 export async function told(error: unknown, needed: number, url: string, file?: DataFile): Promise<unknown> {
   if (!(error instanceof DiskFull) && !isNamed(error, 'QuotaExceededError')) return error;

@@ -132,10 +132,11 @@ export async function mendFrame(job: Job, entry: Entry, frame: Frame): Promise<b
 export async function fetchChunks(job: Job, entry: Entry, conditional: boolean): Promise<void> {
   const { known } = entry;
   const data = await DataFile.open(entry.folder, 'data');
-  const saver = new Saver(entry, data);
   const resumedFrom = entry.heldBytes;
   const plan = new Plan(entry.chunkGrid, entry.chunks, requestBytes, job.connections);
+  let saver: Saver | undefined;
   try {
+    const started = (saver = await Saver.start(entry, data));
     const sums = await storedSums(job, entry, data);
     job.report('download', resumedFrom, known.fileBytes, resumedFrom);
     await fetchRanges({
@@ -150,25 +151,21 @@ export async function fetchChunks(job: Job, entry: Entry, conditional: boolean):
         if (!sums.holds(chunk, bytes)) return false;
         data.write(plan.grid.start(chunk), bytes);
         entry.chunks.set(chunk);
-        saver.wrote(bytes.length);
+        started.wrote(bytes.length);
         job.report('download', entry.heldBytes, known.fileBytes, resumedFrom);
         return true;
       },
     });
-    await finish(entry, saver);
+    known.finished = true;
+    known.storedAt = Date.now();
+    saver.finish();
   } catch (error) {
     // What has come stays, whatever ended the download.
-    await saver.finish().catch(() => {});
+    saver?.giveUp();
     throw await told(error, known.fileBytes - entry.heldBytes, job.url, data);
   } finally {
     data.close();
   }
-}
-
-async function finish(entry: Entry, saver: Saver): Promise<void> {
-  entry.known.finished = true;
-  entry.known.storedAt = Date.now();
-  await saver.finish();
 }
 
 async function storedSums(job: Job, entry: Entry, data: DataFile): Promise<Sums> {

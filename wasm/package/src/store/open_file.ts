@@ -2,6 +2,7 @@
 import { LinnetError } from '../errors.js';
 import type { ByteSource } from '../worker/byte_source.js';
 import { convertInto, fileTypeOf, reserveResult, resultBytes } from './convert_into.js';
+import { sha256 } from './digest.js';
 import { Entry } from './entry.js';
 import { modelFolder, removeFolder } from './folders.js';
 import { readLayout } from './frame.js';
@@ -32,8 +33,7 @@ export async function openFile(file: Blob, options: ObtainOptions, obtainWith: O
 
 /** The same file has the same name, size, date and beginning. */
 async function addressOf(file: Blob, first: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', first));
-  const beginning = Array.from(hash.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const beginning = await sha256(first, 8);
   const name = file instanceof File ? file.name : '';
   const date = file instanceof File ? file.lastModified : 0;
   return new URL(`file:///${encodeURIComponent(name)}?size=${file.size}&date=${date}&first=${beginning}`).href;

@@ -8,40 +8,53 @@ const mostMilliseconds = 1000;
 export class Saver {
   private unsaved = 0;
   private savedAt = performance.now();
-  private saving: Promise<void> | undefined;
-  private failure: unknown;
 
-  constructor(
+  private constructor(
     private readonly entry: Entry,
     private readonly file: DataFile,
   ) {}
 
+  static async start(entry: Entry, file: DataFile): Promise<Saver> {
+    try {
+      await entry.open();
+    } catch (error) {
+      entry.close();
+      throw error;
+    }
+    return new Saver(entry, file);
+  }
+
   /** So many bytes were written, and their bits set. */
   wrote(bytes: number): void {
-    if (this.failure !== undefined) throw this.failure;
     this.unsaved += bytes;
-    const due = this.unsaved >= mostBytes || performance.now() - this.savedAt >= mostMilliseconds;
-    if (!due || this.saving !== undefined) return;
-    this.saving = this.save()
-      .catch((error: unknown) => {
-        this.failure = error;
-      })
-      .finally(() => {
-        this.saving = undefined;
-      });
+    if (this.unsaved >= mostBytes || performance.now() - this.savedAt >= mostMilliseconds) this.save();
   }
 
-  /** All that was written is on the disk, and the record says so. */
-  async finish(): Promise<void> {
-    await this.saving;
-    await this.save();
+  /** The last call but end(): all that was written is on the disk, and the record says so. */
+  finish(): void {
+    this.save();
+    this.end();
   }
 
-  // The bits are taken right after the flush: none of them stands for bytes that are still to be flushed.
-  private save(): Promise<void> {
+  /** After a failure: saves what can be saved. */
+  giveUp(): void {
+    try {
+      this.save();
+    } catch {
+      // the record before this one holds
+    }
+    this.end();
+  }
+
+  private end(): void {
+    this.entry.close();
+  }
+
+  // The bits are written right after the flush: none of them stands for bytes that are still to be flushed.
+  private save(): void {
     this.file.flush();
     this.unsaved = 0;
     this.savedAt = performance.now();
-    return this.entry.save();
+    this.entry.write();
   }
 }

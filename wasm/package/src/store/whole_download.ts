@@ -6,8 +6,7 @@ import { DataFile } from './data_file.js';
 import { Entry } from './entry.js';
 import { modelFolder, removeFolder } from './folders.js';
 import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
-import { Interrupted } from './http.js';
-import { headerBytes, told, type Beginning, type Job } from './job.js';
+import { brokenWhole, headerBytes, told, type Beginning, type Job } from './job.js';
 import { ensureRoom } from './quota.js';
 import { Saver } from './saver.js';
 import { fileNameOf, shownName } from './sentences.js';
@@ -21,13 +20,7 @@ export async function streamModel(job: Job, entry: Entry | null, beginning: Begi
   try {
     return entry === null ? await streamNew(job, layout, beginning, body) : await streamMissing(job, entry, layout, body);
   } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-    throw new LinnetError(
-      'network',
-      `The connection to ${job.address.host} broke, and this server cannot go on in the middle of a file: the next load ` +
-        'begins at the front again. A server that answers Range requests would go on where it broke.',
-      { cause: error },
-    );
+    throw brokenWhole(job, error);
   } finally {
     body.cancel();
   }
@@ -76,7 +69,8 @@ async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, bod
     came.forEach((sum, chunk) => sums.equals(chunk, sum) && entry.chunks.set(chunk));
     entry.known.framed = true;
     entry.known.finished = entry.chunks.full;
-    await new Saver(entry, data).finish();
+    data.flush();
+    await entry.save();
     job.report('download', entry.heldBytes, layout.fileBytes, 0);
     data.close();
     return entry;
@@ -91,9 +85,10 @@ async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, bod
 /** The frame and some chunks are there: what is missing is taken from the stream, each chunk verified as it comes. */
 async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: BodyReader): Promise<Entry> {
   const data = await DataFile.open(entry.folder, 'data');
-  const saver = new Saver(entry, data);
   const resumedFrom = entry.heldBytes;
+  let saver: Saver | undefined;
   try {
+    saver = await Saver.start(entry, data);
     const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);
     if (sums === null)
       throw new LinnetError('bad-file', 'The stored checksums are damaged. Delete the model and load it again.');
@@ -108,10 +103,10 @@ async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: B
       job.report('download', entry.heldBytes, layout.fileBytes, resumedFrom);
     }
     if (entry.chunks.full) entry.known.finished = true;
-    await saver.finish();
+    saver.finish();
     return entry;
   } catch (error) {
-    await saver.finish().catch(() => {});
+    saver?.giveUp();
     throw await told(error, layout.fileBytes - entry.heldBytes, job.url, data);
   } finally {
     data.close();
