@@ -128,17 +128,16 @@ export async function mendFrame(job: Job, entry: Entry, frame: Frame): Promise<b
   }
 }
 
-/** Fetches the chunks that are missing. */
-export async function fetchChunks(job: Job, entry: Entry, conditional: boolean): Promise<void> {
+/** Fetches the chunks that are missing. `resumedFrom`: bytes that are there from an earlier visit. */
+export async function fetchChunks(job: Job, entry: Entry, conditional: boolean, resumedFrom: number): Promise<void> {
   const { known } = entry;
   const data = await DataFile.open(entry.folder, 'data');
-  const resumedFrom = entry.heldBytes;
   const plan = new Plan(entry.chunkGrid, entry.chunks, requestBytes, job.connections);
   let saver: Saver | undefined;
   try {
     const started = (saver = await Saver.start(entry, data));
     const sums = await storedSums(job, entry, data);
-    job.report('download', resumedFrom, known.fileBytes, resumedFrom);
+    job.report('download', entry.heldBytes, known.fileBytes, resumedFrom);
     await fetchRanges({
       address: job.address,
       plan,

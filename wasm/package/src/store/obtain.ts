@@ -37,6 +37,7 @@ export async function fetchModel(job: Job, entry: Entry | null): Promise<Entry> 
   let changes = 0;
   let passes = 0;
   let conditional = true;
+  let resumedFrom = entry?.heldBytes ?? 0;
   let damaged: number | undefined;
   for (let doubts = 0; doubts < mostDoubts; ++doubts) {
     const beginning = await askBeginning(job);
@@ -49,6 +50,7 @@ export async function fetchModel(job: Job, entry: Entry | null): Promise<Entry> 
         await removeFolder(job.key);
         entry = null;
         damaged = undefined;
+        resumedFrom = 0;
       }
       // The server has the same file, and yet a chunk of it came damaged again and again.
       if (entry !== null && damaged !== undefined) throw damagedChunk(job, entry, damaged);
@@ -61,7 +63,7 @@ export async function fetchModel(job: Job, entry: Entry | null): Promise<Entry> 
       }
       if (entry === null) entry = await beginEntry(job, beginning, await fetchFrame(job, beginning));
       else entry.known.validators = { ...beginning.validators, size: entry.known.fileBytes };
-      await fetchChunks(job, entry, conditional);
+      await fetchChunks(job, entry, conditional, resumedFrom);
       return entry;
     } catch (error) {
       if (!(error instanceof Doubt)) throw error;

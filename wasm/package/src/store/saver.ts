@@ -3,11 +3,14 @@ import type { DataFile } from './data_file.js';
 import type { Entry } from './entry.js';
 
 const mostBytes = 16 * 1024 * 1024; // a flush of them ends within the 200 ms that a cancel may take
+const leastMilliseconds = 100;
 const mostMilliseconds = 1000;
+const share = 20; // saving takes a twentieth of the time at most, on a disk however slow
 
 export class Saver {
   private unsaved = 0;
   private savedAt = performance.now();
+  private pause = leastMilliseconds;
 
   private constructor(
     private readonly entry: Entry,
@@ -27,7 +30,7 @@ export class Saver {
   /** So many bytes were written, and their bits set. */
   wrote(bytes: number): void {
     this.unsaved += bytes;
-    if (this.unsaved >= mostBytes || performance.now() - this.savedAt >= mostMilliseconds) this.save();
+    if (this.unsaved >= mostBytes || performance.now() - this.savedAt >= this.pause) this.save();
   }
 
   /** The last call but end(): all that was written is on the disk, and the record says so. */
@@ -52,9 +55,11 @@ export class Saver {
 
   // The bits are written right after the flush: none of them stands for bytes that are still to be flushed.
   private save(): void {
+    const begun = performance.now();
     this.file.flush();
     this.unsaved = 0;
-    this.savedAt = performance.now();
     this.entry.write();
+    this.savedAt = performance.now();
+    this.pause = Math.min(Math.max(share * (this.savedAt - begun), leastMilliseconds), mostMilliseconds);
   }
 }
