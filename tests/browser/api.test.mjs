@@ -493,6 +493,9 @@ test('a worker that cannot start, or fails, refuses every call that waits for it
     assert.match(error.message, /dist/, broken);
     server.fault(broken);
   }
+  // A file that does not come once is asked for again.
+  server.fault(`${PACKAGE}worker.js`, { status: 503, times: 1 });
+  assert.equal(await own.evaluate(async () => await (await Linnet.load('/models/tiny.linnet')).unload()), undefined);
   const failed = await own.evaluate(async () => {
     // The worker's own error, at a moment when several calls wait.
     const NativeWorker = Worker;

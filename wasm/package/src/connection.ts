@@ -16,16 +16,29 @@ interface Pending {
 export class StartError extends LinnetError {}
 
 export class Connection {
-  private readonly worker: Worker;
+  private worker: Worker;
   private readonly pending = new Map<number, Pending>();
   private nextId = 1;
   private ended: LinnetError | undefined;
   private readonly startTimer: ReturnType<typeof setTimeout>;
+  /** What was posted before the worker said that it is there. */
+  private unheard: Request[] | undefined = [];
+  private startedAgain = false;
 
   /** `start` makes the worker: `new Worker(…)` must stand where bundlers see it. */
-  constructor(start: () => Worker, setup: Setup) {
+  constructor(
+    private readonly start: () => Worker,
+    setup: Setup,
+  ) {
+    this.worker = this.startWorker();
+    this.startTimer = setTimeout(() => this.end(this.startFailure('it does not answer')), START_MILLISECONDS);
+    this.post({ setup });
+  }
+
+  private startWorker(): Worker {
+    let worker: Worker;
     try {
-      this.worker = start();
+      worker = this.start();
     } catch (cause) {
       throw new LinnetError(
         'worker',
@@ -34,19 +47,32 @@ export class Connection {
         { cause },
       );
     }
-    this.startTimer = setTimeout(() => this.end(this.startFailure('it does not answer')), START_MILLISECONDS);
-    this.worker.onmessage = (event: MessageEvent<Response>) => this.receive(event.data);
-    this.worker.onmessageerror = () => this.end(new LinnetError('worker', 'A message of the worker could not be read.'));
-    this.worker.onerror = (event: ErrorEvent | Event) => {
+    worker.onmessage = (event: MessageEvent<Response>) => this.receive(event.data);
+    worker.onmessageerror = () => this.end(new LinnetError('worker', 'A message of the worker could not be read.'));
+    worker.onerror = (event: ErrorEvent | Event) => {
       event.preventDefault?.();
       const message = 'message' in event && event.message ? event.message : '';
-      this.end(
-        message === ''
-          ? this.startFailure('its file could not be loaded')
-          : new LinnetError('worker', `The worker has failed: ${message}. Load the model again.`),
-      );
+      if (message !== '') this.end(new LinnetError('worker', `The worker has failed: ${message}. Load the model again.`));
+      else this.startAgain();
     };
-    this.post({ setup });
+    return worker;
+  }
+
+  /** A file that did not come once may come the second time. */
+  private startAgain(): void {
+    const failure = this.startFailure('its file could not be loaded');
+    if (this.unheard === undefined || this.startedAgain) {
+      this.end(failure);
+      return;
+    }
+    this.startedAgain = true;
+    this.worker.terminate();
+    try {
+      this.worker = this.startWorker();
+      for (const request of this.unheard) this.worker.postMessage(request);
+    } catch {
+      this.end(failure);
+    }
   }
 
   get closed(): boolean {
@@ -97,12 +123,15 @@ export class Connection {
   }
 
   private post(request: Request): void {
-    if (this.ended === undefined) this.worker.postMessage(request);
+    if (this.ended !== undefined) return;
+    this.worker.postMessage(request);
+    this.unheard?.push(request);
   }
 
   private receive(response: Response): void {
     if ('ready' in response) {
       clearTimeout(this.startTimer);
+      this.unheard = undefined;
       return;
     }
     const call = this.pending.get(response.id);

@@ -10,7 +10,7 @@ import type { CallName, Calls, LoadRequest, ProgressEvent } from './protocol.js'
 import type { LoadOptions, Model, ModelSource, Models, Progress } from './types.js';
 
 /** A worker in the middle of one long read does not hear a cancellation; after this it is ended. */
-const CANCEL_MILLISECONDS = 120;
+const CANCEL_MILLISECONDS = 60;
 /** A worker for stored models is kept so long after its last call. */
 const IDLE_MILLISECONDS = 3000;
 
