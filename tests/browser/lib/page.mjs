@@ -8,9 +8,9 @@ const built = join(root, 'build/web_demo');
 
 /**
  * A server with the page at `base`, which offers one model. Options as startServer's.
- * @param {{ model: string, name?: string, base?: string }} options
+ * @param {{ model: string, base?: string, name?: string, license?: string, description?: string }} options
  */
-export async function startPage({ model, name = 'Parrot', base = '/', ...options }) {
+export async function startPage({ model, base = '/', name, license, description, ...options }) {
   if (!existsSync(join(built, 'index.html'))) throw new Error('The page is not built. Please run: tools/test.sh browser');
   const server = await startServer(options);
   server.base = base;
