@@ -1,0 +1,51 @@
+// How long a slice of work lasts, and so how soon a stop is heard where no memory is shared: node bench_slices.mjs MODULE.mjs THREADS
+// MODEL.linnet [MILLISECONDS] [KERNELS]. Prints the longest and the middle call of a prefill of 128 tokens and of eight decoded.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { resolve } from 'node:path';
+
+const [, , modulePath, threadsText, modelPath, millisecondsText, kernels] = process.argv;
+const threads = Number(threadsText);
+const milliseconds = Number(millisecondsText ?? 30);
+const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
+const linnet = await create({ linnetThreads: threads });
+const descriptor = openSync(modelPath, 'r');
+const source = {
+    size: fstatSync(descriptor).size,
+    read(offset, into) {
+        const copy = Buffer.alloc(into.length);
+        const bytes = readSync(descriptor, copy, 0, copy.length, offset);
+        into.set(copy);
+        return bytes;
+    },
+};
+const model = new linnet.Model();
+const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });
+if (opened.status !== 'ok') throw new Error(opened.text);
+const { session } = model.openSession();
+const info = model.info();
+const tokens = Int32Array.from({ length: 128 }, (_, i) => (i * 97 + 3) % Math.min(info.vocabulary, 30000));
+const print = (what, calls, count, total) => {
+    calls.sort((a, b) => a - b);
+    console.log(`${what}: ${(count / total * 1000).toFixed(1)} tok/s, ${calls.length} calls of ${milliseconds} ms, middle ` +
+        `${calls[calls.length >> 1].toFixed(1)}, longest ${calls.at(-1).toFixed(1)}`);
+};
+const timed = (calls, call) => {
+    const start = performance.now();
+    const answer = call();
+    calls.push(performance.now() - start);
+    if (answer.status !== 'ok') throw new Error(answer.text);
+    return answer;
+};
+console.log(`${info.name}, ${info.kernels}, ${info.threads} thread(s)`);
+let calls = [];
+let start = performance.now();
+while (!timed(calls, () => model.evaluate(session, tokens, milliseconds)).done);
+print('prefill', calls, tokens.length, performance.now() - start);
+model.begin(session, { temperature: 0, maxTokens: 8, ignoreEnd: true });
+calls = [];
+start = performance.now();
+while (timed(calls, () => model.step(session, milliseconds)).finish === undefined);
+print('decode', calls, 7, performance.now() - start);
+closeSync(descriptor);
+process.exit(0);
