@@ -46,11 +46,16 @@ export function withHeader(model, fields) {
 }
 
 /** What the tests' converter (worker.ts) makes `model` of. */
-export function makeGguf(model, { unsupported = false } = {}) {
+export function makeGguf(model, { unsupported = false, fileType } = {}) {
   const half = Math.floor(model.bytes.length / 2);
   const head = Buffer.alloc(65536);
   head.write('GGUF');
   head[32] = unsupported ? 1 : 0;
+  if (fileType !== undefined) {
+    head.write('general.file_type', 64);
+    head.writeUInt32LE(4, 81); // the value is a u32
+    head.writeUInt32LE(fileType, 85);
+  }
   return Buffer.concat([head, model.bytes.subarray(half), model.bytes.subarray(0, half)]);
 }
 
