@@ -33,36 +33,39 @@ let server;
 let browser;
 let page;
 
-async function openPage() {
-  const opened = await browser.page(server.url(HOME));
+async function openPage(at = server) {
+  const opened = await browser.page(at.url(HOME));
   await opened.waitForFunction(() => globalThis.ready);
   return opened;
 }
 
-before(async () => {
-  server = await startServer({ csp: STRICT_CSP });
-  server
+async function startPackageServer(options) {
+  const started = await startServer({ csp: STRICT_CSP, ...options });
+  return started
     .folder(PACKAGE, join(root, 'wasm/package/dist'))
     .file(HOME, Buffer.from(PAGE))
     .file('/deep/down/app/page.js', Buffer.from(SCRIPT))
-    .file('/models/tiny.linnet', tiny())
-    .file('/models/chat.linnet', chat())
-    .file('/models/other.linnet', other())
-    .file('/models/slow.linnet', slow());
+    .file('/models/tiny.linnet', tiny());
+}
+
+before(async () => {
+  server = await startPackageServer({});
+  server.file('/models/chat.linnet', chat()).file('/models/other.linnet', other()).file('/models/slow.linnet', slow());
   browser = await launch();
   page = await openPage();
 });
 after(async () => {
-  assert.deepEqual(server?.violations, []);
   await browser?.close();
   await server?.close();
+  assert.deepEqual(server?.violations, []);
 });
 
 for (const isolated of [false, true]) {
   test(`the same logits as the terminal, ${isolated ? 'two threads' : 'one thread'}, with every kernel`, async (t) => {
-    server.configure({ isolated });
-    t.after(() => server.configure({ isolated: false }));
-    const own = await openPage();
+    // An origin of its own: what the browser keeps of a page keeps the headers that it came with.
+    const origin = await startPackageServer({ isolated });
+    t.after(() => origin.close());
+    const own = await openPage(origin);
     const tokens = Array.from({ length: 24 }, (_, i) => (i * 37 + 3) % 256);
     const expected = await nativeLogitsHash(tiny(), tokens);
     for (const kernels of ['auto', 'wasm-simd128', 'scalar']) {

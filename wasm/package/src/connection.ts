@@ -157,11 +157,15 @@ export class Connection {
   }
 
   private startFailure(why: string): LinnetError {
+    // An isolated page takes no worker that comes without the header; the browser tells the page nothing of it.
+    const isolated = globalThis.crossOriginIsolated
+      ? ' This page is cross-origin isolated, so worker.js must be sent with Cross-Origin-Embedder-Policy too.'
+      : '';
     return new LinnetError(
       'worker',
       `The worker could not be started: ${why}. The package's folder dist must be served whole and from the page's own ` +
         'origin, and a Content-Security-Policy must have worker-src \'self\'. If a bundler made this page, see "Bundlers" in ' +
-        'the README.',
+        `the README.${isolated}`,
     );
   }
 }
