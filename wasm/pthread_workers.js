@@ -2,11 +2,7 @@
 // breaks where a bundler or a deployment renames it, and makes a blob: address of anything that is not a string, which a strict
 // CSP forbids. Here it is the address that the caller gives, else the one that this file was loaded from.
 LibraryManager.library.$PThread.allocateUnusedWorker = () => {
-    PThread.unusedWorkers.push(new Worker(new URL(Module['mainScriptUrlOrBlob'] || _scriptName, _scriptName), {
-        'type': 'module',
-#if ENVIRONMENT_MAY_BE_NODE
-        'workerData': 'em-pthread',
-#endif
-        'name': 'em-pthread',
-    }));
+    const url = new URL(Module['mainScriptUrlOrBlob'] || _scriptName, _scriptName);
+    // The name tells the glue in a browser that it is a thread of the pool, workerData tells it in Node.
+    PThread.unusedWorkers.push(new Worker(url, { type: 'module', name: 'em-pthread', workerData: 'em-pthread' }));
 };

@@ -8,10 +8,12 @@ import { resolve } from 'node:path';
 const { default: create } = await import(pathToFileURL(resolve(process.argv[2])).href);
 const linnet = await create({ linnetThreads: 1 });
 for (const name of linnet.kernelNames()) {
-    if (name === 'scalar') continue;
-    const decode = linnet.measureKernels(name, 1, 192, 5);
-    const cached = linnet.measureKernels(name, 1, 1, 100);
-    const prefill = linnet.measureKernels(name, 16, 1, 20);
-    console.log(`${name}: 1 token ${(decode * 0.5625 / 1000).toFixed(1)} GB/s from DRAM, ` +
-        `${(cached * 0.5625 / 1000).toFixed(1)} from the cache; 16 tokens ${(prefill / 1000).toFixed(1)} GMAC/s`);
+  if (name === 'scalar') continue;
+  const decode = linnet.measureKernels(name, 1, 192, 5);
+  const cached = linnet.measureKernels(name, 1, 1, 100);
+  const prefill = linnet.measureKernels(name, 16, 1, 20);
+  console.log(
+    `${name}: 1 token ${((decode * 0.5625) / 1000).toFixed(1)} GB/s from DRAM, ` +
+      `${((cached * 0.5625) / 1000).toFixed(1)} from the cache; 16 tokens ${(prefill / 1000).toFixed(1)} GMAC/s`,
+  );
 }

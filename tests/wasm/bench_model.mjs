@@ -9,13 +9,13 @@ const { default: create } = await import(pathToFileURL(resolve(modulePath)).href
 const linnet = await create({ linnetThreads: threads });
 const descriptor = openSync(modelPath, 'r');
 const source = {
-    size: fstatSync(descriptor).size,
-    read(offset, into) {
-        const copy = Buffer.alloc(into.length);
-        const bytes = readSync(descriptor, copy, 0, copy.length, offset);
-        into.set(copy);
-        return bytes;
-    },
+  size: fstatSync(descriptor).size,
+  read(offset, into) {
+    const copy = Buffer.alloc(into.length);
+    const bytes = readSync(descriptor, copy, 0, copy.length, offset);
+    into.set(copy);
+    return bytes;
+  },
 };
 const model = new linnet.Model();
 const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });
@@ -25,17 +25,19 @@ const { vocabulary, kernels: used } = model.info();
 const tokens = Int32Array.from({ length: 128 }, (_, i) => (i * 97 + 3) % Math.min(vocabulary, 30000));
 const rates = { prefill: [], decode: [] };
 for (let round = 0; round < 3; ++round) {
-    model.rewind(session, 0);
-    let start = performance.now();
-    while (!model.evaluate(session, tokens, 10000).done);
-    rates.prefill.push(tokens.length / (performance.now() - start) * 1000);
-    model.begin(session, { temperature: 0, maxTokens: 32, ignoreEnd: true });
-    start = performance.now();
-    while (model.step(session).finish === undefined);
-    rates.decode.push(31 / (performance.now() - start) * 1000);
+  model.rewind(session, 0);
+  let start = performance.now();
+  while (!model.evaluate(session, tokens, 10000).done);
+  rates.prefill.push((tokens.length / (performance.now() - start)) * 1000);
+  model.begin(session, { temperature: 0, maxTokens: 32, ignoreEnd: true });
+  start = performance.now();
+  while (model.step(session).finish === undefined);
+  rates.decode.push((31 / (performance.now() - start)) * 1000);
 }
 const median = (values) => values.sort((a, b) => a - b)[1].toFixed(1);
-console.log(`${used}, ${threads} thread(s): prefill ${median(rates.prefill)} tok/s, decode ${median(rates.decode)} tok/s, ` +
-    `${(opened.weightBytesPerToken * median(rates.decode) / 1e9).toFixed(1)} GB/s of weights`);
+console.log(
+  `${used}, ${threads} thread(s): prefill ${median(rates.prefill)} tok/s, decode ${median(rates.decode)} tok/s, ` +
+    `${((opened.weightBytesPerToken * median(rates.decode)) / 1e9).toFixed(1)} GB/s of weights`,
+);
 closeSync(descriptor);
 process.exit(0);

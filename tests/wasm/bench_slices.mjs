@@ -11,13 +11,13 @@ const { default: create } = await import(pathToFileURL(resolve(modulePath)).href
 const linnet = await create({ linnetThreads: threads });
 const descriptor = openSync(modelPath, 'r');
 const source = {
-    size: fstatSync(descriptor).size,
-    read(offset, into) {
-        const copy = Buffer.alloc(into.length);
-        const bytes = readSync(descriptor, copy, 0, copy.length, offset);
-        into.set(copy);
-        return bytes;
-    },
+  size: fstatSync(descriptor).size,
+  read(offset, into) {
+    const copy = Buffer.alloc(into.length);
+    const bytes = readSync(descriptor, copy, 0, copy.length, offset);
+    into.set(copy);
+    return bytes;
+  },
 };
 const model = new linnet.Model();
 const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });
@@ -26,16 +26,18 @@ const { session } = model.openSession();
 const info = model.info();
 const tokens = Int32Array.from({ length: 128 }, (_, i) => (i * 97 + 3) % Math.min(info.vocabulary, 30000));
 const print = (what, calls, count, total) => {
-    calls.sort((a, b) => a - b);
-    console.log(`${what}: ${(count / total * 1000).toFixed(1)} tok/s, ${calls.length} calls of ${milliseconds} ms, middle ` +
-        `${calls[calls.length >> 1].toFixed(1)}, longest ${calls.at(-1).toFixed(1)}`);
+  calls.sort((a, b) => a - b);
+  console.log(
+    `${what}: ${((count / total) * 1000).toFixed(1)} tok/s, ${calls.length} calls of ${milliseconds} ms, middle ` +
+      `${calls[calls.length >> 1].toFixed(1)}, longest ${calls.at(-1).toFixed(1)}`,
+  );
 };
 const timed = (calls, call) => {
-    const start = performance.now();
-    const answer = call();
-    calls.push(performance.now() - start);
-    if (answer.status !== 'ok') throw new Error(answer.text);
-    return answer;
+  const start = performance.now();
+  const answer = call();
+  calls.push(performance.now() - start);
+  if (answer.status !== 'ok') throw new Error(answer.text);
+  return answer;
 };
 console.log(`${info.name}, ${info.kernels}, ${info.threads} thread(s)`);
 let calls = [];

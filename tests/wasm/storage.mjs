@@ -18,28 +18,28 @@ const url = pathToFileURL(renamed).href;
 const { default: create } = await import(url);
 const compiled = await WebAssembly.compile(wasm);
 const instantiateWasm = (imports, done) => {
-    WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled));
-    return {};
+  WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled));
+  return {};
 };
 const file = readFileSync(modelPath);
 const source = {
-    size: file.length,
-    read(offset, into) {
-        const part = file.subarray(offset, offset + into.length);
-        into.set(part);
-        return part.length;
-    },
+  size: file.length,
+  read(offset, into) {
+    const part = file.subarray(offset, offset + into.length);
+    into.set(part);
+    return part.length;
+  },
 };
 let linnet;
 for (const given of [{ instantiateWasm }, { wasmBinary: wasm, mainScriptUrlOrBlob: url }]) {
-    linnet = await create({ linnetThreads: threads, ...given });
-    const model = new linnet.Model();
-    assert.equal(model.open(source, { context: 64, threads }).status, 'ok');
-    assert.equal(model.info().threads, threads);
-    const { session } = model.openSession();
-    const answer = model.evaluate(session, Int32Array.from([1, 2, 3, 4, 5, 6, 7, 8]), 10000);
-    assert.equal(answer.status, 'ok', answer.text);
-    model.delete();
+  linnet = await create({ linnetThreads: threads, ...given });
+  const model = new linnet.Model();
+  assert.equal(model.open(source, { context: 64, threads }).status, 'ok');
+  assert.equal(model.info().threads, threads);
+  const { session } = model.openSession();
+  const answer = model.evaluate(session, Int32Array.from([1, 2, 3, 4, 5, 6, 7, 8]), 10000);
+  assert.equal(answer.status, 'ok', answer.text);
+  model.delete();
 }
 assert.ok(!readFileSync(modulePath, 'utf8').includes('createObjectURL'), 'a blob: worker');
 
@@ -55,9 +55,9 @@ assert.equal(linnet.metadataProblem(header, metadata), '');
 const whole = linnet.fileLayout(file.subarray(0, layout.weightsOffset));
 assert.ok(whole.name.length > 0);
 for (let chunk = 0; chunk < layout.chunks; ++chunk) {
-    const start = layout.weightsOffset + chunk * layout.chunkBytes;
-    const end = Math.min(start + layout.chunkBytes, layout.weightsOffset + layout.weightsBytes);
-    assert.equal(linnet.crc32c(file.subarray(start, end)) >>> 0, file.readUInt32LE(layout.checksumsOffset + 4 * chunk));
+  const start = layout.weightsOffset + chunk * layout.chunkBytes;
+  const end = Math.min(start + layout.chunkBytes, layout.weightsOffset + layout.weightsBytes);
+  assert.equal(linnet.crc32c(file.subarray(start, end)) >>> 0, file.readUInt32LE(layout.checksumsOffset + 4 * chunk));
 }
 assert.equal(linnet.crc32c(Buffer.from('123456789')) >>> 0, 0xe3069283);
 assert.equal(linnet.crc32c(new Uint8Array(0)) >>> 0, 0);
@@ -67,20 +67,20 @@ assert.equal(linnet.crc32c(long.subarray(70_000), first), linnet.crc32c(long), '
 
 // Damage: a sentence each time.
 for (let byte = 0; byte < 512; byte += 3) {
-    const broken = Uint8Array.from(header);
-    broken[byte] ^= 1 << byte % 8;
-    const answer = linnet.fileLayout(broken);
-    assert.equal(answer.status, 'bad file', `byte ${byte}`);
-    assert.ok(answer.text.length > 20);
-    assert.notEqual(linnet.metadataProblem(broken, metadata), '');
+  const broken = Uint8Array.from(header);
+  broken[byte] ^= 1 << (byte % 8);
+  const answer = linnet.fileLayout(broken);
+  assert.equal(answer.status, 'bad file', `byte ${byte}`);
+  assert.ok(answer.text.length > 20);
+  assert.notEqual(linnet.metadataProblem(broken, metadata), '');
 }
 for (const length of [0, 1, 7, 511]) assert.equal(linnet.fileLayout(header.subarray(0, length)).status, 'bad file');
 assert.equal(linnet.fileLayout(new Uint8Array(512)).status, 'bad file');
 assert.match(linnet.fileLayout(Uint8Array.from(Buffer.from('<!doctype html>'.padEnd(600)))).text, /not a \.linnet file/);
 for (const at of [0, metadata.length >> 1, metadata.length - 1]) {
-    const broken = Uint8Array.from(metadata);
-    broken[at] ^= 4;
-    assert.match(linnet.metadataProblem(header, broken), /checksum/);
+  const broken = Uint8Array.from(metadata);
+  broken[at] ^= 4;
+  assert.match(linnet.metadataProblem(header, broken), /checksum/);
 }
 assert.notEqual(linnet.metadataProblem(header, metadata.subarray(1)), '');
 assert.notEqual(linnet.metadataProblem(header, new Uint8Array(metadata.length + 1)), '');

@@ -4,7 +4,8 @@ const file = () => document.querySelector('#model').files[0];
 
 /** About `tokens` tokens of English that begin differently in each round. */
 function text(round, tokens) {
-  const words = 'the old man went down to the river and looked at the boats that came in from the sea with the morning tide'.split(' ');
+  const words =
+    'the old man went down to the river and looked at the boats that came in from the sea with the morning tide'.split(' ');
   const out = [words[(round * 5) % words.length], `and chapter ${round}:`];
   // A token is a word here, as good as always.
   for (let i = 0; i < tokens - 6; ++i) out.push(words[(i * 7 + round * 3) % words.length]);
@@ -71,7 +72,13 @@ const runtimes = {
       about: `wllama 3.8.1, ${wllama.getNumThreads()} thread(s)`,
       // The times that it gives itself.
       async measure(prompt, count) {
-        const { timings } = await wllama.createCompletion({ prompt, max_tokens: count, temperature: 0, top_k: 1, cache_prompt: false });
+        const { timings } = await wllama.createCompletion({
+          prompt,
+          max_tokens: count,
+          temperature: 0,
+          top_k: 1,
+          cache_prompt: false,
+        });
         return {
           prefill: timings.prompt_per_second,
           decode: timings.predicted_per_second,
