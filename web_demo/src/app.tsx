@@ -56,10 +56,14 @@ export function App() {
 
   return (
     <div class="page">
-      <a class="skip" href="#composer" onClick={(event) => {
-        event.preventDefault();
-        document.getElementById('composer')?.focus();
-      }}>
+      <a
+        class="skip"
+        href="#composer"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById('composer')?.focus();
+        }}
+      >
         To the message field
       </a>
       {isWide.value && (

@@ -65,7 +65,17 @@ export function CopyButton({ text, label = 'Copy' }: { text: () => string; label
   );
 }
 
-export function Field({ label, hint, id, children }: { label: string; hint?: string; id: string; children: ComponentChildren }) {
+export function Field({
+  label,
+  hint,
+  id,
+  children,
+}: {
+  label: string;
+  hint?: string;
+  id: string;
+  children: ComponentChildren;
+}) {
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -118,7 +128,9 @@ export function NumberField({ id, label, hint, value, min, max, step, empty, onC
           const now = event.currentTarget.value;
           setTyped(now);
           const next = now.trim() === '' ? null : Number(now);
-          if (next === null ? empty !== undefined && !event.currentTarget.validity.badInput : event.currentTarget.validity.valid) {
+          if (
+            next === null ? empty !== undefined && !event.currentTarget.validity.badInput : event.currentTarget.validity.valid
+          ) {
             onChange(next);
           }
         }}

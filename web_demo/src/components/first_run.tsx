@@ -65,7 +65,8 @@ function Offer({ model }: { model: ListedModel }) {
             </Button>
           )}
           <p class="hint">
-            Kept in this browser’s own storage for this site{model.license && `. Licence of the model: ${model.license}`}.
+            Kept in this browser’s own storage for this site
+            {model.license && `. Licence of the model: ${model.license}`}.
             {tooLarge && ` The browser says that only ${format.bytes(free)} are free here.`}
           </p>
         </>

@@ -28,7 +28,12 @@ export function Head() {
       ) : (
         <p class="head-title">{isWide.value ? '' : 'Linnet'}</p>
       )}
-      <button type="button" class={`model-button ${modelState.value.kind}`} onClick={() => show('models')} aria-label={`Model: ${modelLine()}`}>
+      <button
+        type="button"
+        class={`model-button ${modelState.value.kind}`}
+        onClick={() => show('models')}
+        aria-label={`Model: ${modelLine()}`}
+      >
         <Icon name="model" />
         <span>{modelLine()}</span>
       </button>

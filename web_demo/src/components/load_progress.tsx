@@ -25,11 +25,7 @@ export function progressText(progress: Progress | undefined): string {
 
 export function ProgressBar({ progress, label }: { progress: Progress | undefined; label: string }) {
   const known = progress && progress.total > 0;
-  return known ? (
-    <progress aria-label={label} max={progress.total} value={progress.loaded} />
-  ) : (
-    <progress aria-label={label} />
-  );
+  return known ? <progress aria-label={label} max={progress.total} value={progress.loaded} /> : <progress aria-label={label} />;
 }
 
 export function LoadProgress({ progress, name }: { progress: Progress | undefined; name: string }) {

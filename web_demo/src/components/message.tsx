@@ -78,7 +78,8 @@ export function Question({ message, conversationId }: { message: ChatMessage; co
 /** What a person should know of how an answer ended. */
 function endOf({ finish, usage }: ChatMessage): string {
   const parts: string[] = [];
-  if (finish === 'length') parts.push(`Cut at ${format.count(usage?.completionTokens ?? settings.value.maxTokens, 'token')}, as set.`);
+  if (finish === 'length')
+    parts.push(`Cut at ${format.count(usage?.completionTokens ?? settings.value.maxTokens, 'token')}, as set.`);
   if (finish === 'context') parts.push('The context is full: start a new chat, or give it more context in the settings.');
   if (finish === 'cancelled') parts.push('Stopped.');
   if (usage && usage.forgottenMessages > 0) {

@@ -1,6 +1,15 @@
 // The model manager: what the site offers, what is stored, and where else a model may come from.
 import * as format from '../lib/format.js';
-import { cancelVerify, deleteModel, library, libraryProblem, storage, verification, verify, type ListedModel } from '../state/library.js';
+import {
+  cancelVerify,
+  deleteModel,
+  library,
+  libraryProblem,
+  storage,
+  verification,
+  verify,
+  type ListedModel,
+} from '../state/library.js';
 import { choice, load, modelState, unload, urlChoice } from '../state/model.js';
 import { show } from '../state/screen.js';
 import { Button } from './controls.js';
@@ -14,7 +23,9 @@ function stateOf(model: ListedModel, open: boolean): string {
   if (!model.stored) return model.bytes ? `${format.bytes(model.bytes)} to download` : 'Not downloaded';
   if (model.stored.complete) return `Stored, ${format.bytes(model.stored.bytes)}`;
   const { bytes, totalBytes } = model.stored;
-  return totalBytes ? `${format.percent(bytes, totalBytes)} % of ${format.bytes(totalBytes)} stored` : `${format.bytes(bytes)} stored`;
+  return totalBytes
+    ? `${format.percent(bytes, totalBytes)} % of ${format.bytes(totalBytes)} stored`
+    : `${format.bytes(bytes)} stored`;
 }
 
 function Checked({ url }: { url: string }) {
@@ -58,7 +69,9 @@ function Line({ model }: { model: ListedModel }) {
         {model.url}
       </p>
       {loading && <LoadProgress progress={state.progress} name={model.name} />}
-      {mine && state.kind === 'failed' && <ProblemNote problem={{ ...state.problem, remedies: ['retry', 'settings'] }} onRetry={start} />}
+      {mine && state.kind === 'failed' && (
+        <ProblemNote problem={{ ...state.problem, remedies: ['retry', 'settings'] }} onRetry={start} />
+      )}
       <Checked url={model.url} />
       {!loading && (
         <div class="row">
@@ -101,12 +114,7 @@ function Storage() {
   const { usedBytes, freeBytes, persistent } = known;
   return (
     <div class="storage">
-      <meter
-        aria-label="Storage used by models"
-        min={0}
-        max={Math.max(1, usedBytes + freeBytes)}
-        value={usedBytes}
-      />
+      <meter aria-label="Storage used by models" min={0} max={Math.max(1, usedBytes + freeBytes)} value={usedBytes} />
       <p class="hint">
         {format.bytes(usedBytes)} used by models, {format.bytes(freeBytes)} free for this site.{' '}
         {persistent
@@ -120,7 +128,8 @@ function Storage() {
 export function ModelsDialog() {
   const models = library.value;
   const state = modelState.value;
-  const elsewhere = state.kind !== 'none' && !models.some((each) => state.choice.kind === 'url' && each.url === state.choice.url);
+  const elsewhere =
+    state.kind !== 'none' && !models.some((each) => state.choice.kind === 'url' && each.url === state.choice.url);
   return (
     <Dialog title="Models" onClose={() => show('')} class="models">
       <Storage />

@@ -19,19 +19,65 @@ interface Numbered {
 }
 
 const answers: Numbered[] = [
-  { name: 'temperature', label: 'Temperature', hint: '0 always takes the likeliest word; higher is freer.', min: 0, max: 10, step: 'any' },
+  {
+    name: 'temperature',
+    label: 'Temperature',
+    hint: '0 always takes the likeliest word; higher is freer.',
+    min: 0,
+    max: 10,
+    step: 'any',
+  },
   { name: 'topK', label: 'Top-k', hint: 'Choose among this many words; 0: all.', min: 0, max: 1000, step: 1 },
   { name: 'topP', label: 'Top-p', hint: 'Choose among those that make up this share.', min: 0.01, max: 1, step: 'any' },
   { name: 'minP', label: 'Min-p', hint: 'Leave out what is this much rarer than the best.', min: 0, max: 1, step: 'any' },
-  { name: 'repetitionPenalty', label: 'Repetition penalty', hint: '1: none; higher says less twice.', min: 0.1, max: 10, step: 'any' },
+  {
+    name: 'repetitionPenalty',
+    label: 'Repetition penalty',
+    hint: '1: none; higher says less twice.',
+    min: 0.1,
+    max: 10,
+    step: 'any',
+  },
   { name: 'maxTokens', label: 'Longest answer', hint: 'In tokens, about ¾ of a word each.', min: 1, max: 131072, step: 1 },
-  { name: 'seed', label: 'Seed', hint: 'The same seed gives the same answer.', min: 0, max: 4294967295, step: 1, empty: 'another each time' },
+  {
+    name: 'seed',
+    label: 'Seed',
+    hint: 'The same seed gives the same answer.',
+    min: 0,
+    max: 4294967295,
+    step: 1,
+    empty: 'another each time',
+  },
 ];
 
 const device: Numbered[] = [
-  { name: 'context', label: 'Context', hint: 'Tokens that it can keep in mind.', min: 64, max: 131072, step: 1, empty: 'the model’s, at most 4096' },
-  { name: 'threads', label: 'Threads', hint: 'Processor cores to compute with.', min: 1, max: 64, step: 1, empty: 'as many as help' },
-  { name: 'memory', label: 'Memory, MB', hint: 'The most that it may take.', min: 16, max: 16000, step: 1, empty: 'what it needs' },
+  {
+    name: 'context',
+    label: 'Context',
+    hint: 'Tokens that it can keep in mind.',
+    min: 64,
+    max: 131072,
+    step: 1,
+    empty: 'the model’s, at most 4096',
+  },
+  {
+    name: 'threads',
+    label: 'Threads',
+    hint: 'Processor cores to compute with.',
+    min: 1,
+    max: 64,
+    step: 1,
+    empty: 'as many as help',
+  },
+  {
+    name: 'memory',
+    label: 'Memory, MB',
+    hint: 'The most that it may take.',
+    min: 16,
+    max: 16000,
+    step: 1,
+    empty: 'what it needs',
+  },
 ];
 
 function Numbers({ fields }: { fields: Numbered[] }) {
@@ -78,8 +124,8 @@ function Plan() {
   return (
     <p class="hint">
       {state.choice.name} takes {format.bytes(plan.totalBytes)}: {format.bytes(plan.weightsBytes)} of weights,{' '}
-      {format.bytes(plan.kvBytes)} for {format.number(info.context)} tokens of context, {format.bytes(rest)} for the rest. Kernels:{' '}
-      {info.kernels}, {format.count(info.threads, 'thread')}.
+      {format.bytes(plan.kvBytes)} for {format.number(info.context)} tokens of context, {format.bytes(rest)} for the rest.
+      Kernels: {info.kernels}, {format.count(info.threads, 'thread')}.
     </p>
   );
 }
@@ -120,7 +166,11 @@ export function SettingsDialog() {
     <Dialog title="Settings" onClose={() => show('')} class="settings">
       <ThemeSwitch />
       <h3 class="section">Answers</h3>
-      <Field id="setting-system" label="System prompt" hint="Said to the model before every conversation. It holds from the next answer on.">
+      <Field
+        id="setting-system"
+        label="System prompt"
+        hint="Said to the model before every conversation. It holds from the next answer on."
+      >
         <textarea
           id="setting-system"
           rows={3}

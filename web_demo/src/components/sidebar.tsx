@@ -99,7 +99,9 @@ export function Conversations() {
     try {
       const read = await fromFile(file);
       await add(read);
-      notify({ text: read.length === 1 ? 'One conversation is here again.' : `${read.length} conversations are here again.` });
+      notify({
+        text: read.length === 1 ? 'One conversation is here again.' : `${read.length} conversations are here again.`,
+      });
     } catch (error) {
       notify({ tone: 'problem', text: error instanceof Error ? error.message : String(error) });
     }

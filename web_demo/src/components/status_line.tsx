@@ -30,11 +30,19 @@ export function StatusLine() {
     <footer class="status">
       <span class={online.value ? 'network' : 'network off'}>{network()}</span>
       {cores && (
-        <button type="button" class="status-button" title={cores.reason} aria-label={`${cores.text}. ${cores.reason}`} onClick={() => show('settings')}>
+        <button
+          type="button"
+          class="status-button"
+          title={cores.reason}
+          aria-label={`${cores.text}. ${cores.reason}`}
+          onClick={() => show('settings')}
+        >
           {cores.text}
         </button>
       )}
-      {state.kind === 'ready' && memoryBytes.value > 0 && <span title="Memory of the model’s worker">{format.bytes(memoryBytes.value)}</span>}
+      {state.kind === 'ready' && memoryBytes.value > 0 && (
+        <span title="Memory of the model’s worker">{format.bytes(memoryBytes.value)}</span>
+      )}
       {state.kind === 'ready' && last?.usage && (
         <span title="Tokens of this conversation, of those that fit">
           {format.number(last.usage.totalTokens)} / {format.number(context)} tokens

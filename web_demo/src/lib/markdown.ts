@@ -3,11 +3,9 @@ import DOMPurify from 'dompurify';
 import { Marked, type Token, type Tokens } from 'marked';
 
 export type Block =
-  | { kind: 'html'; raw: string; html: string }
-  | { kind: 'code'; raw: string; language: string; code: string; closed: boolean };
+  { kind: 'html'; raw: string; html: string } | { kind: 'code'; raw: string; language: string; code: string; closed: boolean };
 
-const escape = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const marked = new Marked({
   gfm: true,
@@ -19,7 +17,9 @@ const marked = new Marked({
   },
 });
 
-const tags = ('p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td input').split(' ');
+const tags = 'p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td input'.split(
+  ' ',
+);
 const attributes = ['href', 'title', 'align', 'start', 'type', 'checked', 'disabled'];
 
 DOMPurify.addHook('afterSanitizeAttributes', (node) => {

@@ -24,7 +24,10 @@ precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/.*/] });
 cleanupOutdatedCaches();
 
 // Which models the site offers may change without a new version of the page.
-registerRoute(({ url, sameOrigin }) => sameOrigin && url.pathname.endsWith('/models.json'), new NetworkFirst({ cacheName: 'models-json' }));
+registerRoute(
+  ({ url, sameOrigin }) => sameOrigin && url.pathname.endsWith('/models.json'),
+  new NetworkFirst({ cacheName: 'models-json' }),
+);
 
 // A new version waits until the person agrees to reload: the page asks for it.
 self.addEventListener('message', (event) => {

@@ -1,7 +1,19 @@
 // Asking and answering: one answer at a time, streamed into the conversation that it belongs to, and kept as it grows.
 import { computed, signal } from '@preact/signals';
 import type { Message, Model, Reply, Session } from 'linnet';
-import { answeringIn, change, conversations, create, current, currentId, movedTo, open, save, setMessages, titleOf } from './conversations.js';
+import {
+  answeringIn,
+  change,
+  conversations,
+  create,
+  current,
+  currentId,
+  movedTo,
+  open,
+  save,
+  setMessages,
+  titleOf,
+} from './conversations.js';
 import { beforeUnload, choice, choiceIsStored, modelState, readMemory, ready } from './model.js';
 import { announce, notify } from './notices.js';
 import { isAbort, problemOf, type Problem } from './problems.js';
@@ -98,7 +110,10 @@ export function edit(conversationId: string, messageId: string, text: string): v
   const before = conversations.value.find((each) => each.id === conversationId)?.messages ?? [];
   const index = before.findIndex((message) => message.id === messageId);
   if (index < 0 || !canAsk.value || !text.trim()) return;
-  setMessages(conversationId, [...before.slice(0, index), { ...before[index]!, id: newId(), content: text.trim(), at: Date.now() }]);
+  setMessages(conversationId, [
+    ...before.slice(0, index),
+    { ...before[index]!, id: newId(), content: text.trim(), at: Date.now() },
+  ]);
   if (before.length > index + 2) offerBack(conversationId, before, 'What followed this question is gone.');
   void answerLast(conversationId);
 }
@@ -161,9 +176,7 @@ async function answer(startedIn: string): Promise<void> {
           content: text,
           at: Date.now(),
           ...(modelState.value.kind === 'ready' ? { model: modelState.value.choice.name } : {}),
-          ...(reply
-            ? { finish: reply.finish, usage: reply.usage, timings: reply.timings }
-            : { finish: 'cancelled' }),
+          ...(reply ? { finish: reply.finish, usage: reply.usage, timings: reply.timings } : { finish: 'cancelled' }),
         },
       ],
     }));

@@ -124,7 +124,8 @@ export async function verify(url: string): Promise<void> {
     });
     verification.value = { url, ok, result: ok ? 'All checksums are right.' : problem };
   } catch (error) {
-    if (verifying === controller) verification.value = isAbort(error) ? undefined : { url, ok: false, result: problemOf(error).text };
+    if (verifying === controller)
+      verification.value = isAbort(error) ? undefined : { url, ok: false, result: problemOf(error).text };
   }
 }
 

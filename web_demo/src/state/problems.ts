@@ -14,7 +14,7 @@ const remediesOf: Record<string, Remedy[]> = {
   'bad-file': ['models'],
   'does-not-fit': ['settings', 'models'],
   network: ['retry', 'models'],
-  'not-found': ['models'],
+  'not-found': ['models', 'retry'],
   changed: ['models', 'retry'],
   'storage-full': ['models', 'retry'],
   storage: ['retry', 'models'],
