@@ -75,7 +75,10 @@ export function ModelChooser({ onChosen }: { onChosen?: () => void }) {
             if (file) start(fileChoice(file));
           }}
         />
-        <p class="hint">Nothing is uploaded. A .linnet file is read where it is, so choose it again at the next visit; a GGUF file is converted and kept.</p>
+        <p class="hint">
+          Nothing is uploaded. A .linnet file is read where it is, so choose it again at the next visit; a GGUF file is
+          converted and kept.
+        </p>
       </div>
     </div>
   );
