@@ -148,6 +148,8 @@ done
 rm -rf "$work/apt"
 emscripten=$work/root/usr/share/emscripten
 [ -f "$emscripten/em++.py" ] || fail "Debian's emscripten package is not laid out as this script expects."
+# Whatever package.json stands above this checkout, Emscripten's scripts are CommonJS modules.
+[ -f "$emscripten/package.json" ] || echo '{ "private": true }' >"$emscripten/package.json"
 mkdir -p "$emscripten/node_modules"
 ln -sfn $acorn "$emscripten/node_modules/acorn"
 
