@@ -18,11 +18,11 @@ export async function startPage({ model, base = '/', name, license, description,
   server.home = server.url(base);
   const offered = [
     {
-      name,
+      name: name ?? 'Parrot',
       url: 'models/chat.linnet',
       bytes: statSync(model).size,
-      license: 'MIT',
-      description: 'It repeats letters, in pairs.',
+      license: license ?? 'MIT',
+      description: description ?? 'It repeats letters, in pairs.',
     },
   ];
   server
