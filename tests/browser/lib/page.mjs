@@ -32,8 +32,9 @@ export async function startPage({ model, base = '/', name, license, description,
   return server;
 }
 
-/** A tab with the page, and its settings as if they had been made before. */
-export async function openPage(browser, server, settings = { temperature: 0, maxTokens: 40 }) {
+/** A tab with the page, and its settings as if they had been made before; no repetition penalty, as in the command. */
+export async function openPage(browser, server, made = { temperature: 0, maxTokens: 40 }) {
+  const settings = { repetitionPenalty: 1, ...made };
   const page = await browser.page();
   await page.addInitScript((settings) => {
     if (!localStorage.getItem('linnet-settings')) localStorage.setItem('linnet-settings', JSON.stringify(settings));
