@@ -237,6 +237,8 @@ linnet_status linnet_sample(linnet_session* session, const linnet_sampling* samp
     return guarded(error, [&](Error& inner) { return linnet::choose_next(*session, *sampling, *token, inner); });
 }
 
+void linnet_restart_sampling(linnet_session* session) { session->sampler.restart(); }
+
 int32_t linnet_is_end(const linnet_model* model, int32_t token) { return linnet::is_end(model->header.config, token) ? 1 : 0; }
 
 linnet_generation linnet_default_generation(void) {

@@ -270,6 +270,8 @@ linnet_sampling linnet_default_sampling(void); /* temperature 0.7, top_k 40, top
 
 /* Chooses the next token from linnet_logits(session). Order of the filters: penalty, top_k, temperature, top_p, min_p. */
 linnet_status linnet_sample(linnet_session* session, const linnet_sampling* sampling, int32_t* token, linnet_error* error);
+/* The next choice begins its seed's random numbers anew, although the seed has not changed. */
+void linnet_restart_sampling(linnet_session* session);
 
 /* 1 if this token ends a reply. */
 int32_t linnet_is_end(const linnet_model* model, int32_t token);

@@ -140,6 +140,9 @@ static_assert(sizeof(TensorRecord) == 40);
 
 constexpr uint32_t padded_columns(uint32_t columns) { return ceil_div(columns, block_columns) * block_columns; }
 constexpr uint32_t group_count(uint32_t columns, uint32_t group) { return ceil_div(padded_columns(columns), group); }
+constexpr uint64_t chunk_count(uint64_t weights_bytes) {
+    return weights_bytes / chunk_bytes + (weights_bytes % chunk_bytes != 0);
+}
 constexpr uint32_t block_count(uint32_t rows) { return ceil_div(rows, rows_in_block); }
 
 // Bytes of one row of an embedding.

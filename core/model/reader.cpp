@@ -110,7 +110,7 @@ Status read_header(const linnet_platform& platform, FileHeader& header, Error& e
         !inside(header.weights_offset, header.weights_bytes, sizeof header, header.file_bytes)) {
         return damaged(error, "the weights lie outside the file");
     }
-    const uint64_t chunks = (header.weights_bytes + chunk_bytes - 1) / chunk_bytes;
+    const uint64_t chunks = chunk_count(header.weights_bytes);
     if (header.checksums_offset % 4 != 0 || header.checksums_offset < header.weights_offset + header.weights_bytes ||
         !inside(header.checksums_offset, chunks * 4 + 4, sizeof header, header.file_bytes)) {
         return damaged(error, "the checksums lie outside the file");
@@ -284,7 +284,7 @@ public:
 
     Status next(uint32_t& checksum, Error& error) {
         if (index_ % buffered == 0) {
-            const uint64_t total = (header_.weights_bytes + chunk_bytes - 1) / chunk_bytes + 1;
+            const uint64_t total = chunk_count(header_.weights_bytes) + 1;
             const uint64_t left = total - index_;
             if (Status status = read_bytes(platform_, header_.checksums_offset + index_ * 4, values_,
                                            (left < buffered ? left : buffered) * 4, error);

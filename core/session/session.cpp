@@ -173,11 +173,10 @@ void rewind(linnet_session& session, uint32_t length) {
     forget_pass(session);
     if (session.cached <= length) return;
     session.cached = length;
-    // Slots hold the last `slots` positions written. The next token, at position `length`, sees back to `oldest_seen`.
-    const uint32_t oldest_held = session.written > session.cache.slots ? session.written - session.cache.slots : 0;
+    // The next token, at position `length`, sees back to `oldest_seen`.
     const uint32_t oldest_seen =
         config.window_keys != 0 && length + 1 > config.window_keys ? length + 1 - config.window_keys : 0;
-    if (oldest_seen < oldest_held) session.cached = 0;
+    if (oldest_seen < oldest_held(session)) session.cached = 0;
 }
 
 }  // namespace linnet

@@ -16,6 +16,11 @@ Status evaluate_continue(linnet_session& session, uint32_t microseconds, linnet_
 // The workspace no longer holds anything of this session's.
 void forget_pass(linnet_session& session);
 
+// The oldest position whose keys are in the cache: its slots hold the last `slots` positions written.
+inline uint32_t oldest_held(const linnet_session& session) {
+    return session.written > session.cache.slots ? session.written - session.cache.slots : 0;
+}
+
 // Forgets all but the first `length` tokens; what the cache cannot give back is computed again by the next evaluation.
 void rewind(linnet_session& session, uint32_t length);
 

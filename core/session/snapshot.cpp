@@ -7,11 +7,6 @@ namespace linnet {
 
 namespace {
 
-// The oldest position whose keys are in the cache.
-uint32_t oldest_held(const linnet_session& session) {
-    return session.written > session.cache.slots ? session.written - session.cache.slots : 0;
-}
-
 uint32_t oldest_kept(const linnet_session& session) {
     const uint32_t oldest = oldest_held(session);
     return oldest < session.cached ? oldest : session.cached;
@@ -73,8 +68,8 @@ Status each_part(const ModelConfig& config, const KvCache& cache, uint32_t first
 // What tells one model file from another: the checksum over its weights' checksums.
 Status weights_crc(const linnet_model& model, uint32_t& crc, Error& error) {
     const FileHeader& header = model.header;
-    const uint64_t chunks = (header.weights_bytes + chunk_bytes - 1) / chunk_bytes;
-    return read_bytes(model.platform, header.checksums_offset + chunks * 4, &crc, sizeof crc, error);
+    const uint64_t offset = header.checksums_offset + chunk_count(header.weights_bytes) * 4;
+    return read_bytes(model.platform, offset, &crc, sizeof crc, error);
 }
 
 void describe(const linnet_session& session, SnapshotHeader& header) {

@@ -71,6 +71,29 @@ TEST_CASE("generate gives what sampling and evaluating by hand gives, with each 
     CHECK(heard.logits[0] == doctest::Approx(heard.logits[0]));  // a number
 }
 
+TEST_CASE("a seed's random numbers go on from choice to choice, and begin anew when that is asked for") {
+    TestModel model("tiny");
+    linnet_session* session = model.session();
+    linnet_error error;
+    REQUIRE(linnet_evaluate(session, prompt, 5, &error) == LINNET_OK);
+    linnet_sampling sampling = linnet_default_sampling();
+    sampling.temperature = 5;
+    sampling.top_k = 0;
+    sampling.top_p = 1;
+    sampling.min_p = 0;
+    sampling.seed = 7;
+    // All from the same logits: only the random numbers differ.
+    const auto choices = [&] {
+        std::vector<int32_t> tokens(20);
+        for (int32_t& token : tokens) REQUIRE(linnet_sample(session, &sampling, &token, &error) == LINNET_OK);
+        return tokens;
+    };
+    const std::vector<int32_t> first = choices();
+    CHECK(choices() != first);
+    linnet_restart_sampling(session);
+    CHECK(choices() == first);
+}
+
 TEST_CASE("a stop string ends the text before it, however the tokens cut it") {
     TestModel model("tiny");
     linnet_session* session = model.session();

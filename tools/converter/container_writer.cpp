@@ -100,7 +100,7 @@ Status ContainerWriter::begin(const ContainerHead& head, Error& error) {
     bytes.resize(align_up(bytes.size(), section_alignment));
     header.weights_offset = bytes.size();
     header.checksums_offset = align_up(header.weights_offset + header.weights_bytes, 4);
-    const uint64_t chunks = (header.weights_bytes + chunk_bytes - 1) / chunk_bytes;
+    const uint64_t chunks = chunk_count(header.weights_bytes);
     header.file_bytes = header.checksums_offset + chunks * 4 + 4;
     header.metadata_crc = crc32c(0, bytes.data() + sizeof header, bytes.size() - sizeof header);
     header.header_crc = crc32c(0, &header, sizeof header - sizeof header.header_crc);

@@ -82,7 +82,7 @@ struct Verification {
 
 Verification verify_weights(const linnet_platform& platform, const FileHeader& header, bool progress) {
     Verification result;
-    result.chunks = (header.weights_bytes + header.chunk_bytes - 1) / header.chunk_bytes;
+    result.chunks = chunk_count(header.weights_bytes);
     std::vector<uint32_t> checksums(result.chunks + 1);
     Error error;
     require(read_bytes(platform, header.checksums_offset, checksums.data(), checksums.size() * 4, error), error);

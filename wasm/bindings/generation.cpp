@@ -34,7 +34,7 @@ size_t certain_bytes(const std::string& text, const std::vector<std::string>& st
 }  // namespace
 
 val Model::begin(uint32_t index, val options) {
-    if (session_of(index) == nullptr) return refusal(LINNET_BAD_ARGUMENT, "There is no such session, or it has been closed.");
+    if (session_of(index) == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
     Slot& slot = slots_[index];
     linnet_session* session = slot.session;
     slot = Slot{};
@@ -51,6 +51,7 @@ val Model::begin(uint32_t index, val options) {
             if (slot.stops.back().empty()) return refusal(LINNET_BAD_ARGUMENT, "A stop string must not be empty.");
         }
     }
+    linnet_restart_sampling(session);
     slot.running = true;
     return refusal(LINNET_OK, "");
 }

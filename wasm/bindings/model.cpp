@@ -11,7 +11,6 @@ using emscripten::val;
 namespace {
 
 constexpr const char* no_model = "No model is open.";
-constexpr const char* no_session = "There is no such session, or it has been closed.";
 
 uint32_t role_of(const std::string& role) {
     return role == "system" ? LINNET_ROLE_SYSTEM : role == "assistant" ? LINNET_ROLE_ASSISTANT : LINNET_ROLE_USER;

@@ -66,7 +66,7 @@ public:
     emscripten::val logits(uint32_t session) const;
     emscripten::val stats(uint32_t session) const;
 
-    // options: sampling's, maxTokens, stop: string[], ignoreEnd, special. { status, text? }
+    // options: sampling's, maxTokens, stop: string[], ignoreEnd, special. { status, text? }. The seed's random numbers begin anew.
     emscripten::val begin(uint32_t session, emscripten::val options);
     // One token: { status, text?, token, piece, finish? }; finish: "end", "stop", "length", "context". Or, where it takes longer
     // than `milliseconds`, { status, paused: true, token: -1, piece: "" }: call again.

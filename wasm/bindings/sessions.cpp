@@ -8,8 +8,6 @@ using emscripten::val;
 
 namespace {
 
-constexpr const char* no_session = "There is no such session, or it has been closed.";
-
 struct Source {
     val object;
     double offset;

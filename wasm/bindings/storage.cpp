@@ -85,7 +85,7 @@ val file_layout(val header_bytes) {
     result.set("weightsBytes", number(header.weights_bytes));
     result.set("checksumsOffset", number(header.checksums_offset));
     result.set("chunkBytes", header.chunk_bytes);
-    result.set("chunks", number((header.weights_bytes + header.chunk_bytes - 1) / header.chunk_bytes));
+    result.set("chunks", number(chunk_count(header.weights_bytes)));
     return result;
 }
 

@@ -14,6 +14,8 @@ namespace linnet {
 emscripten::val answer(linnet_status status, const linnet_error& error);
 emscripten::val refusal(linnet_status status, const char* text);
 
+inline constexpr const char* no_session = "There is no such session, or it has been closed.";
+
 // Fields that are absent keep what `options` has. Names are checked by the package in JavaScript.
 void read_options(const emscripten::val& from, linnet_options& options, std::string& kernels);
 void read_sampling(const emscripten::val& from, linnet_sampling& sampling);

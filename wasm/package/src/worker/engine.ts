@@ -125,10 +125,6 @@ export class Engine {
   }
 
   begin(session: number, options: GenerationOptions): void {
-    // A seed's random numbers begin anew when the seed changes: another one first, for one choice that is thrown away.
-    const seed = options.seed ?? 0;
-    good(this.model.begin(session, { ...options, temperature: 0, seed: seed === 0 ? 1 : 0, maxTokens: 1, stop: [] }));
-    good(this.model.step(session, SLICE_MILLISECONDS));
     good(this.model.begin(session, options));
   }
 
