@@ -72,8 +72,8 @@ export interface Features {
   threads: CheckedFeature;
 }
 
-const there = (reason: string): CheckedFeature => ({ available: true, reason });
-const missing = (reason: string): CheckedFeature => ({ available: false, reason });
+export const there = (reason: string): CheckedFeature => ({ available: true, reason });
+export const missing = (reason: string): CheckedFeature => ({ available: false, reason });
 
 /** `'wasm-unsafe-eval'` missing from a page's CSP shows only when something is compiled. */
 function compiles(): boolean {

@@ -1,9 +1,6 @@
 // Linnet.check(): what this browser has and has not, with a plain reason for each.
-import { chooseBuild, features } from './builds.js';
+import { chooseBuild, features, missing, there } from './builds.js';
 import type { Check, CheckedFeature } from './types.js';
-
-const there = (reason: string): CheckedFeature => ({ available: true, reason });
-const missing = (reason: string): CheckedFeature => ({ available: false, reason });
 
 async function storage(): Promise<CheckedFeature> {
   if (!globalThis.isSecureContext) {

@@ -1,7 +1,7 @@
 // Options are checked at the edge: a name that does not exist is refused with the nearest one, a value with what it may be.
 import { LinnetError } from './errors.js';
 import type { Bytes, LoadOptions, Message, PromptOptions, Sampling, SessionOptions } from './types.js';
-import type { AnswerOptions } from './protocol.js';
+import type { AnswerOptions, LoadRequest } from './protocol.js';
 import { MOST_THREADS } from './builds.js';
 
 const refuse = (sentence: string): never => {
@@ -66,7 +66,7 @@ function inRange(value: unknown, name: string, range: Range): number {
   return refuse(`'${name}' must be ${kind} ${bounds}.${shown}`);
 }
 
-const given = <Value>(value: Value | undefined | null): value is Value => value !== undefined && value !== null;
+export const given = <Value>(value: Value | undefined | null): value is Value => value !== undefined && value !== null;
 
 const UNITS: Record<string, number> = {
   '': 1,
@@ -122,15 +122,7 @@ export const LOAD_OPTIONS = [
 
 const KV_FORMATS = { int8: 1, f16: 2, f32: 3 } as const;
 
-export interface CheckedLoad {
-  memory: number;
-  context: number;
-  kvFormat: number;
-  residentSessions: number;
-  kernels: string;
-  connections: number;
-  threads: 'auto' | number;
-}
+export type CheckedLoad = Omit<LoadRequest, 'source'> & { threads: 'auto' | number };
 
 export function checkLoad(options: LoadOptions): CheckedLoad {
   checkNames(options, LOAD_OPTIONS, 'Linnet.load');

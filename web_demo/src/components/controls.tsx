@@ -1,5 +1,5 @@
 // Buttons and fields that every panel uses.
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, RefObject } from 'preact';
 import { useState } from 'preact/hooks';
 import { copy } from '../lib/clipboard.js';
 import { Icon, type IconName } from './icon.js';
@@ -28,6 +28,33 @@ export function IconButton({ icon, label, onClick, disabled, class: className = 
     >
       <Icon name={icon} />
     </button>
+  );
+}
+
+interface FileFieldProps {
+  chooser: RefObject<HTMLInputElement | null>;
+  accept: string;
+  label: string;
+  onFile: (file: File) => void;
+}
+
+/** The field of a button that opens files: the button clicks it. The same file can be chosen again. */
+export function FileField({ chooser, accept, label, onFile }: FileFieldProps) {
+  return (
+    <input
+      ref={chooser}
+      class="unseen"
+      type="file"
+      accept={accept}
+      tabIndex={-1}
+      aria-hidden="true"
+      aria-label={label}
+      onChange={(event) => {
+        const file = event.currentTarget.files?.[0];
+        event.currentTarget.value = '';
+        if (file) onFile(file);
+      }}
+    />
   );
 }
 

@@ -1,7 +1,7 @@
 // A model by its address, or from a file of the person's.
 import { useRef, useState } from 'preact/hooks';
 import { fileChoice, load, urlChoice, type Choice } from '../state/model.js';
-import { Button } from './controls.js';
+import { Button, FileField } from './controls.js';
 
 export function ModelChooser({ onChosen }: { onChosen?: () => void }) {
   const chooser = useRef<HTMLInputElement>(null);
@@ -61,20 +61,7 @@ export function ModelChooser({ onChosen }: { onChosen?: () => void }) {
         <Button icon="file" onClick={() => chooser.current?.click()}>
           Open a file on this device
         </Button>
-        <input
-          ref={chooser}
-          class="unseen"
-          type="file"
-          accept=".linnet,.gguf"
-          tabIndex={-1}
-          aria-hidden="true"
-          aria-label="Model file"
-          onChange={(event) => {
-            const file = event.currentTarget.files?.[0];
-            event.currentTarget.value = '';
-            if (file) start(fileChoice(file));
-          }}
-        />
+        <FileField chooser={chooser} accept=".linnet,.gguf" label="Model file" onFile={(file) => start(fileChoice(file))} />
         <p class="hint">
           Nothing is uploaded. A .linnet file is read where it is, so choose it again at the next visit; a GGUF file is
           converted and kept.

@@ -5,7 +5,7 @@ import { add, answeringIn, conversations, currentId, open, remove, rename } from
 import { notify } from '../state/notices.js';
 import { panel, show } from '../state/screen.js';
 import type { Conversation } from '../state/types.js';
-import { Button } from './controls.js';
+import { Button, FileField } from './controls.js';
 import { Icon } from './icon.js';
 import { Menu } from './menu.js';
 
@@ -94,8 +94,7 @@ function Line({ conversation }: { conversation: Conversation }) {
 export function Conversations() {
   const chooser = useRef<HTMLInputElement>(null);
   const all = conversations.value;
-  const importFile = async (file: File | undefined): Promise<void> => {
-    if (!file) return;
+  const importFile = async (file: File): Promise<void> => {
     try {
       const read = await fromFile(file);
       await add(read);
@@ -129,18 +128,11 @@ export function Conversations() {
         <button type="button" class="foot-button" onClick={() => show('settings')}>
           <Icon name="settings" /> Settings
         </button>
-        <input
-          ref={chooser}
-          class="unseen"
-          type="file"
+        <FileField
+          chooser={chooser}
           accept="application/json,.json"
-          tabIndex={-1}
-          aria-hidden="true"
-          aria-label="File of conversations"
-          onChange={(event) => {
-            void importFile(event.currentTarget.files?.[0]);
-            event.currentTarget.value = '';
-          }}
+          label="File of conversations"
+          onFile={(file) => void importFile(file)}
         />
         <Menu
           label="Export and import"

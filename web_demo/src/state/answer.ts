@@ -38,11 +38,7 @@ export const answeringHere = computed(() => running.value !== undefined && answe
 
 // Conversations that the model's worker holds. A few: each costs the worker its keys and values when it is gone back to.
 const heldSessions = 4;
-interface Held {
-  session: Session;
-  system: string;
-}
-const sessions = new Map<string, Held>();
+const sessions = new Map<string, Session>();
 beforeUnload.add(() => {
   stop();
   sessions.clear();
@@ -51,28 +47,27 @@ beforeUnload.add(() => {
 function drop(conversationId: string): void {
   const held = sessions.get(conversationId);
   sessions.delete(conversationId);
-  void held?.session.close().catch(() => undefined);
+  void held?.close().catch(() => undefined);
 }
 
 const same = (a: Message, b: Message): boolean => a.role === b.role && a.content.trim() === b.content.trim();
 
 /** A session that has exactly this past: the held one, cut back where it has more, or a new one. */
 async function sessionWith(model: Model, conversationId: string, past: Message[]): Promise<Session> {
-  const { system } = settings.value;
+  const system = settings.value.system.trim() ? settings.value.system : '';
   const held = sessions.get(conversationId);
   if (held && held.system === system) {
-    const systemMessages = held.session.messages[0]?.role === 'system' ? 1 : 0;
-    const said = held.session.messages.slice(systemMessages);
+    const said = held.messages;
     if (said.length >= past.length && past.every((message, i) => same(message, said[i]!))) {
-      if (said.length > past.length) await held.session.rewind(systemMessages + past.length);
+      if (said.length > past.length) await held.rewind(past.length);
       sessions.delete(conversationId);
       sessions.set(conversationId, held); // the newest is the last to go
-      return held.session;
+      return held;
     }
   }
   drop(conversationId);
-  const session = await model.session({ ...(system.trim() ? { system } : {}), messages: past });
-  sessions.set(conversationId, { session, system });
+  const session = await model.session({ system, messages: past });
+  sessions.set(conversationId, session);
   for (const [id] of sessions) if (sessions.size > heldSessions) drop(id);
   return session;
 }

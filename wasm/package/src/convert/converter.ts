@@ -1,7 +1,9 @@
 // GGUF to .linnet in the worker: the converter's wasm module, fed from a source whose bytes may still be on their way.
 import { abortReason, LinnetError, type ErrorCode } from '../errors.js';
 import type { AsyncSource, Converter, ConvertedOutput } from '../store/interface.js';
+import type { CreateModule } from '../worker/module.js';
 import { pause } from '../worker/pause.js';
+import { instantiate } from '../worker/start_module.js';
 
 /** What the module answers; the words of `status` are wasm/converter's. */
 interface Answer {
@@ -14,13 +16,6 @@ interface ConvertModule {
   wasmMemory: WebAssembly.Memory;
   convert(host: Host, fileName: string): Promise<Answer>;
 }
-
-type ModuleFactory = (options: {
-  instantiateWasm(
-    imports: WebAssembly.Imports,
-    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
-  ): object;
-}) => Promise<ConvertModule>;
 
 /** How reads, writes and pauses end: the numbers of Outcome in wasm/converter/host_streams.h. */
 const enum Outcome {
@@ -151,23 +146,12 @@ async function compile(url: string): Promise<WebAssembly.Module> {
   }
 }
 
-async function instantiate(factory: ModuleFactory, compiled: WebAssembly.Module): Promise<ConvertModule> {
-  return new Promise((resolve, reject) => {
-    factory({
-      instantiateWasm(imports, done) {
-        WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled), reject);
-        return {};
-      },
-    }).then(resolve, reject);
-  });
-}
-
 /** Loads the second wasm. `glue` and `wasm` are addresses, so that a bundler may have renamed both. */
 export async function createConverter(urls: { glue: string; wasm: string }): Promise<Converter> {
   const [glue, compiled] = await Promise.all([
     import(/* webpackIgnore: true */ /* @vite-ignore */ urls.glue).catch((cause: unknown) => {
       throw new LinnetError('network', 'The converter for GGUF files (linnet-convert.mjs) could not be loaded.', { cause });
-    }) as Promise<{ default: ModuleFactory }>,
+    }) as Promise<{ default: CreateModule<ConvertModule> }>,
     compile(urls.wasm),
   ]);
 

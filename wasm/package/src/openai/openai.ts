@@ -1,6 +1,6 @@
 // A thin adapter: code that was written for OpenAI's chat completions asks a Linnet model. Nothing leaves the device.
 import { LinnetError, abortReason } from '../errors.js';
-import { checkMessages, checkNames, checkSampling } from '../options.js';
+import { checkMessages, checkNames, checkSampling, given } from '../options.js';
 import type { Finish, Message, Model, PromptOptions, Reply, Sampling, Session } from '../types.js';
 import type {
   ChatCompletion,
@@ -49,8 +49,6 @@ interface Checked {
   prompt: PromptOptions;
   includeUsage: boolean;
 }
-
-const given = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
 
 /** A message as clients send it: what this one gave out before can come back as it is, and a text may stand in parts. */
 function plainMessage(message: unknown, i: number): unknown {

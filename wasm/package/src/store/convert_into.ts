@@ -115,15 +115,11 @@ async function verifyResult(job: Job, entry: Entry, data: DataFile): Promise<voi
     job.report('verify', start + bytes.length, layout.weightsBytes, 0);
     if (chunk % 64 === 63) await breath(job.signal);
   }
-  known.fileBytes = layout.fileBytes;
-  known.weightsOffset = layout.weightsOffset;
-  known.weightsBytes = layout.weightsBytes;
-  known.chunkBytes = layout.chunkBytes;
+  entry.takeLayout(layout, chunks);
   known.framed = true;
   known.finished = true;
   known.storedAt = Date.now();
   known.name = shownName(layout.name) || known.name;
-  entry.chunks = chunks;
   await entry.save();
 }
 

@@ -2,6 +2,7 @@
 //
 // The record is written in turn to two files, each with a sequence number and a hash: a browser that is killed in the middle
 // of a write leaves the other one whole. It says that a chunk is there only after the chunk has been flushed.
+import type { FileLayout } from '../worker/byte_source.js';
 import { Bitmap, Grid } from './bitmap.js';
 import { isNamed, storageError, whileHeld, type FileName } from './folders.js';
 
@@ -73,6 +74,13 @@ export class Entry {
 
   get sourceGrid(): Grid {
     return new Grid(0, this.known.validators.size, this.known.sourcePieceBytes || 1);
+  }
+
+  /** Takes over where the parts of a .linnet file lie. Which chunks of it are there, `chunks` says. */
+  takeLayout(layout: FileLayout, chunks = new Bitmap(layout.chunks)): void {
+    const { fileBytes, weightsOffset, weightsBytes, chunkBytes } = layout;
+    Object.assign(this.known, { fileBytes, weightsOffset, weightsBytes, chunkBytes });
+    this.chunks = chunks;
   }
 
   /** Bytes that are there: of the model, or of the GGUF file that it is made from. */

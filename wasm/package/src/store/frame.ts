@@ -47,6 +47,13 @@ export function sumsBytes(layout: FileLayout): number {
   return 4 * (layout.chunks + 1);
 }
 
+/** The checksums that came with a file, where they hold for themselves. */
+export function checkSums(checksums: Checksums, bytes: Uint8Array<ArrayBuffer>, where: string): Sums {
+  const sums = Sums.from(bytes, checksums);
+  if (sums === null) throw new LinnetError('bad-file', `${where} is damaged: its checksums contradict themselves.`);
+  return sums;
+}
+
 /** The checksums of the chunks, as the end of the file has them. */
 export class Sums {
   private readonly values: DataView;

@@ -1,11 +1,11 @@
 // A .linnet file into storage: the frame first, then the chunks that are missing, each verified before it counts.
 import { LinnetError } from '../errors.js';
-import { Bitmap } from './bitmap.js';
+import type { FileLayout } from '../worker/byte_source.js';
 import { breath } from './breath.js';
 import { DataFile } from './data_file.js';
 import { Entry } from './entry.js';
 import { modelFolder, removeFolder } from './folders.js';
-import { checkMetadata, readLayout, sumsBytes, Sums, type Frame } from './frame.js';
+import { checkMetadata, checkSums, readLayout, sumsBytes, Sums, type Frame } from './frame.js';
 import { askPart, headerBytes, keptSentence, told, type Beginning, type Job } from './job.js';
 import { Plan } from './plan.js';
 import { ensureRoom } from './quota.js';
@@ -55,14 +55,29 @@ export async function fetchFrame(job: Job, beginning: Beginning): Promise<Frame>
     metadata.set(await askPart(job, from, layout.weightsOffset - from, doubt), had.length);
   }
   checkMetadata(job.checksums, header, metadata, where);
-  const sums = Sums.from(await askPart(job, layout.checksumsOffset, sumsBytes(layout), doubt), job.checksums);
-  if (sums === null) throw new LinnetError('bad-file', `${where} is damaged: its checksums contradict themselves.`);
+  const sums = checkSums(job.checksums, await askPart(job, layout.checksumsOffset, sumsBytes(layout), doubt), where);
   return { layout, header, metadata, sums };
 }
 
 /** Makes the model's folder with a file of the whole size, the frame in it. */
-export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): Promise<Entry> {
-  const { layout } = frame;
+export function beginEntry(job: Job, beginning: Beginning, frame: Frame): Promise<Entry> {
+  return newModel(job, beginning, frame.layout, async (_, data) => writeFrame(data, frame));
+}
+
+function writeFrame(data: DataFile, { layout, header, metadata, sums }: Frame): void {
+  data.write(0, header);
+  data.write(headerBytes, metadata);
+  data.write(layout.checksumsOffset, sums.bytes);
+}
+
+/** Makes the model's folder with a file of the whole size. `fill` writes the frame, and more where it has it; when it fails,
+ *  nothing is left. */
+export async function newModel(
+  job: Job,
+  beginning: Beginning,
+  layout: FileLayout,
+  fill: (entry: Entry, data: DataFile) => Promise<void>,
+): Promise<Entry> {
   await ensureRoom(layout.fileBytes, job.url);
   const folder = (await modelFolder(job.key, true))!;
   const entry = new Entry(folder, {
@@ -71,19 +86,13 @@ export async function beginEntry(job: Job, beginning: Beginning, frame: Frame): 
     kind: 'linnet',
     validators: { ...beginning.validators, size: layout.fileBytes },
   });
-  entry.known.fileBytes = layout.fileBytes;
-  entry.known.weightsOffset = layout.weightsOffset;
-  entry.known.weightsBytes = layout.weightsBytes;
-  entry.known.chunkBytes = layout.chunkBytes;
-  entry.chunks = new Bitmap(layout.chunks);
+  entry.takeLayout(layout);
   let data: DataFile | undefined;
   try {
     data = await DataFile.open(folder, 'data');
     data.resize(0);
     data.resize(layout.fileBytes);
-    data.write(0, frame.header);
-    data.write(headerBytes, frame.metadata);
-    data.write(layout.checksumsOffset, frame.sums.bytes);
+    await fill(entry, data);
     data.flush();
     entry.known.framed = true;
     await entry.save();
@@ -110,9 +119,7 @@ export async function mendFrame(job: Job, entry: Entry, frame: Frame): Promise<b
   if (!same) return false;
   const data = await DataFile.open(entry.folder, 'data');
   try {
-    data.write(0, frame.header);
-    data.write(headerBytes, frame.metadata);
-    data.write(layout.checksumsOffset, sums.bytes);
+    writeFrame(data, frame);
     const grid = entry.chunkGrid;
     for (let chunk = 0; chunk < grid.count; ++chunk) {
       if (entry.chunks.has(chunk) && !sums.holds(chunk, data.readPiece(grid.start(chunk), grid.size(chunk))))
@@ -167,7 +174,8 @@ export async function fetchChunks(job: Job, entry: Entry, conditional: boolean, 
   }
 }
 
-async function storedSums(job: Job, entry: Entry, data: DataFile): Promise<Sums> {
+/** The checksums that stand in the stored file. */
+export async function storedSums(job: Job, entry: Entry, data: DataFile): Promise<Sums> {
   const header = data.read(0, headerBytes);
   const layout = readLayout(job.checksums, header, entry.known.fileBytes, 'The stored file');
   const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);

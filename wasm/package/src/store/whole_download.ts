@@ -1,15 +1,11 @@
 // A .linnet file from a server that only sends whole files: front to back, verified when the checksums have come at the end.
-import { LinnetError } from '../errors.js';
-import { Bitmap } from './bitmap.js';
 import type { BodyReader } from './body_reader.js';
 import { DataFile } from './data_file.js';
-import { Entry } from './entry.js';
-import { modelFolder, removeFolder } from './folders.js';
-import { checkMetadata, readLayout, sumsBytes, Sums } from './frame.js';
+import type { Entry } from './entry.js';
+import { checkMetadata, checkSums, readLayout, sumsBytes } from './frame.js';
 import { brokenWhole, headerBytes, told, type Beginning, type Job } from './job.js';
-import { ensureRoom } from './quota.js';
+import { newModel, storedSums } from './linnet_download.js';
 import { Saver } from './saver.js';
-import { fileNameOf, shownName } from './sentences.js';
 import type { FileLayout } from '../worker/byte_source.js';
 
 /** One pass over the file. Chunks that came damaged are missing in the entry that is returned; another pass gets them. */
@@ -28,27 +24,8 @@ export async function streamModel(job: Job, entry: Entry | null, beginning: Begi
 
 /** Nothing is stored yet: the record is written when the checksums have come, and a break leaves nothing. */
 async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, body: BodyReader): Promise<Entry> {
-  await ensureRoom(layout.fileBytes, job.url);
   const where = `The file at ${job.url}`;
-  const folder = (await modelFolder(job.key, true))!;
-  const entry = new Entry(folder, {
-    url: job.url,
-    name: shownName(layout.name) || fileNameOf(job.url),
-    kind: 'linnet',
-    validators: { ...beginning.validators, size: layout.fileBytes },
-  });
-  Object.assign(entry.known, {
-    fileBytes: layout.fileBytes,
-    weightsOffset: layout.weightsOffset,
-    weightsBytes: layout.weightsBytes,
-    chunkBytes: layout.chunkBytes,
-  });
-  entry.chunks = new Bitmap(layout.chunks);
-  let data: DataFile | undefined;
-  try {
-    data = await DataFile.open(folder, 'data');
-    data.resize(0);
-    data.resize(layout.fileBytes);
+  const made = await newModel(job, beginning, layout, async (entry, data) => {
     const header = await body.exactly(headerBytes);
     const metadata = await body.exactly(layout.weightsOffset - headerBytes);
     checkMetadata(job.checksums, header, metadata, where);
@@ -63,23 +40,13 @@ async function streamNew(job: Job, layout: FileLayout, beginning: Beginning, bod
       job.report('download', chunkGrid.start(chunk) + bytes.length, layout.fileBytes, 0);
     }
     await skip(body, layout.checksumsOffset - layout.weightsOffset - layout.weightsBytes);
-    const sums = Sums.from(await body.exactly(sumsBytes(layout)), job.checksums);
-    if (sums === null) throw new LinnetError('bad-file', `${where} is damaged: its checksums contradict themselves.`);
+    const sums = checkSums(job.checksums, await body.exactly(sumsBytes(layout)), where);
     data.write(layout.checksumsOffset, sums.bytes);
     came.forEach((sum, chunk) => sums.equals(chunk, sum) && entry.chunks.set(chunk));
-    entry.known.framed = true;
     entry.known.finished = entry.chunks.full;
-    data.flush();
-    await entry.save();
-    job.report('download', entry.heldBytes, layout.fileBytes, 0);
-    data.close();
-    return entry;
-  } catch (error) {
-    const telling = await told(error, layout.fileBytes, job.url, data);
-    data?.close();
-    await removeFolder(job.key).catch(() => {});
-    throw telling;
-  }
+  });
+  job.report('download', made.heldBytes, layout.fileBytes, 0);
+  return made;
 }
 
 /** The frame and some chunks are there: what is missing is taken from the stream, each chunk verified as it comes. */
@@ -89,9 +56,7 @@ async function streamMissing(job: Job, entry: Entry, layout: FileLayout, body: B
   let saver: Saver | undefined;
   try {
     saver = await Saver.start(entry, data);
-    const sums = Sums.from(data.read(layout.checksumsOffset, sumsBytes(layout)), job.checksums);
-    if (sums === null)
-      throw new LinnetError('bad-file', 'The stored checksums are damaged. Delete the model and load it again.');
+    const sums = await storedSums(job, entry, data);
     await skip(body, layout.weightsOffset);
     const { chunkGrid } = entry;
     for (let chunk = 0; chunk < layout.chunks && !entry.chunks.full; ++chunk) {

@@ -3,7 +3,7 @@ import { LinnetError } from '../errors.js';
 import type { AnswerEvent, Calls, LoadRequest, ProgressEvent, SessionState, Setup } from '../protocol.js';
 import type { Message, ModelInfo, Plan, Reply, Sampling, SavedSession, VerifyResult } from '../types.js';
 import { generate } from './answer.js';
-import type { ByteSource } from './byte_source.js';
+import type { ByteSource, ReportProgress } from './byte_source.js';
 import { chats } from './chats.js';
 import { Conversation } from './conversation.js';
 import { checksumsOf } from './checksums.js';
@@ -47,11 +47,9 @@ export class Host {
   ): Promise<{ info: ModelInfo; plan: Plan }> {
     if (this.opened !== undefined) throw new LinnetError('bad-argument', 'A model is open in this worker already.');
     const module = await this.startedModule();
-    const report = (phase: ProgressEvent['phase'], loaded: number, total: number, resumedFrom: number): void =>
-      event({ phase, loaded, total, resumedFrom });
     const options = {
       connections: request.connections,
-      report,
+      report: reportTo(event),
       signal,
       checksums: checksumsOf(module),
       converter: () => this.startedConverter(),
@@ -102,9 +100,7 @@ export class Host {
 
   async verify(url: string, signal: AbortSignal, event: (event: ProgressEvent) => void): Promise<VerifyResult> {
     const checksums = checksumsOf(await this.startedModule());
-    const report = (phase: ProgressEvent['phase'], loaded: number, total: number, resumedFrom: number): void =>
-      event({ phase, loaded, total, resumedFrom });
-    return this.store.verify(url, { checksums, report, signal });
+    return this.store.verify(url, { checksums, report: reportTo(event), signal });
   }
 
   open(system: string, messages: Message[], sampling: Sampling): SessionState {
@@ -265,6 +261,11 @@ export class Host {
     return { session, system: conversation.state.system, messages: conversation.state.messages };
   }
 }
+
+const reportTo =
+  (event: (event: ProgressEvent) => void): ReportProgress =>
+  (phase, loaded, total, resumedFrom) =>
+    event({ phase, loaded, total, resumedFrom });
 
 /** The beginning of a .linnet file has its sizes and the checksum of its metadata, the end one over those of all weights. */
 function identityOf(source: ByteSource): string {

@@ -1,4 +1,5 @@
 // The proof that this tab computes the same bits as the terminal.
+import { readPrompt } from './answer.js';
 import type { Engine } from './engine.js';
 import { SLICE_MILLISECONDS, pause } from './pause.js';
 import { Sha256 } from './sha256.js';
@@ -12,10 +13,7 @@ export async function logitsHash(engine: Engine, tokens: Int32Array, signal: Abo
     let sliceEnd = performance.now() + SLICE_MILLISECONDS;
     for (let count = 1; count <= tokens.length; ++count) {
       const prefix = tokens.subarray(0, count);
-      while (!engine.evaluate(session, prefix, SLICE_MILLISECONDS).done) {
-        await pause();
-        if (signal.aborted) return 'cancelled';
-      }
+      if (!(await readPrompt(engine, session, prefix, signal, () => {}))) return 'cancelled';
       const row = engine.logits(session);
       hash.update(new Uint8Array(row.buffer, row.byteOffset, row.byteLength));
       if (performance.now() < sliceEnd) continue;

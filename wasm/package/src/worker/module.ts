@@ -1,6 +1,6 @@
 // The wasm module as Embind shows it (wasm/bindings): one place for its shape, so that the rest of the worker is typed.
 import type { ByteSource, FileLayout } from './byte_source.js';
-import type { Message, Plan } from '../types.js';
+import type { Message, ModelInfo, Plan, Sampling } from '../types.js';
 
 /** How every call that can fail answers: 'ok', or what kind of failure with a sentence. */
 export interface Answer {
@@ -17,37 +17,9 @@ export interface ModuleOptions {
   kernels?: string;
 }
 
-export interface ModuleSampling {
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  repetitionPenalty?: number;
-  repetitionWindow?: number;
-  seed?: number;
-}
-
-export interface GenerationOptions extends ModuleSampling {
+export interface GenerationOptions extends Sampling {
   maxTokens?: number;
   stop?: string[];
-}
-
-export interface ModuleInfo {
-  name: string;
-  vocabulary: number;
-  hidden: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  feedForward: number;
-  context: number;
-  modelContext: number;
-  hasTokenizer: boolean;
-  chatTemplate: string;
-  kernels: string;
-  threads: number;
-  parameters: number;
 }
 
 export interface ModuleStep extends Answer {
@@ -76,7 +48,7 @@ export const TEXT_PLAIN = 0;
 
 export interface ModuleModel {
   open(source: ByteSource, options: ModuleOptions): Answer & Plan;
-  info(): ModuleInfo;
+  info(): ModelInfo;
   tokenize(text: string, flags: number): Answer & { tokens: Int32Array };
   detokenize(tokens: Int32Array, flags: number): Answer & { piece: string };
   chatTokens(messages: readonly Message[], flags: number): Answer & { tokens: Int32Array };

@@ -1,6 +1,6 @@
 // Loads a wasm module by the addresses that the page found: the glue by import, the wasm compiled while it arrives.
 import { LinnetError } from '../errors.js';
-import type { CreateModule, LinnetModule } from './module.js';
+import type { CreateModule, LinnetModule, ModuleArguments } from './module.js';
 
 async function compile(address: string): Promise<WebAssembly.Module> {
   const response = await fetch(address);
@@ -30,12 +30,20 @@ export async function startModule<Module>(glue: string, wasm: string, threads: n
   } catch (cause) {
     throw new LinnetError('worker', `${glue} could not be loaded: serve the package's folder dist whole.`, { cause });
   }
-  // The glue has no way to say that an instance could not be made.
+  return instantiate(create, module, { linnetThreads: threads });
+}
+
+/** An instance of a module, by its glue. The glue has no way to say that one could not be made; here it is a rejection. */
+export function instantiate<Module>(
+  create: CreateModule<Module>,
+  compiled: WebAssembly.Module,
+  options: Omit<ModuleArguments, 'instantiateWasm'> = {},
+): Promise<Module> {
   return new Promise<Module>((resolve, reject) => {
     create({
-      linnetThreads: threads,
+      ...options,
       instantiateWasm: (imports, done) => {
-        WebAssembly.instantiate(module, imports).then((instance) => done(instance, module), reject);
+        WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled), reject);
         return {};
       },
     }).then(resolve, reject);
