@@ -15,39 +15,15 @@
 #include "core/linnet.h"
 #include "core/model/format.h"
 #include "platform/fake/fake.h"
-#include "tools/converter/convert.h"
+#include "tests/fuzz/fuzz_input.h"
 
 using namespace linnet;
+using fuzzing::base_model;
+using fuzzing::Bytes;
 
 namespace {
 
 constexpr uint64_t arena_ceiling = 4 * 1024 * 1024;
-
-struct VectorOutput : Output {
-    std::vector<uint8_t> bytes;
-    Status write(const void* from, size_t count, Error&) override {
-        const auto* begin = static_cast<const uint8_t*>(from);
-        bytes.insert(bytes.end(), begin, begin + count);
-        return Status::ok;
-    }
-};
-
-std::vector<uint8_t> base_model(const char* shape) {
-    VectorOutput output;
-    Error error;
-    if (synthesise(shape, 1, 32, output, nullptr, nullptr, error) != Status::ok) abort();
-    return output.bytes;
-}
-
-struct Bytes {
-    const uint8_t* data;
-    size_t size;
-    uint8_t next() {
-        if (size == 0) return 0;
-        --size;
-        return *data++;
-    }
-};
 
 // Makes every checksum right that lies inside the file.
 void mend(std::vector<uint8_t>& file) {

@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const bool is_bin = (mode & 8) != 0;
     Bytes file = is_bin ? llama2c_file : (mode & 2) != 0 ? llama_file : phi3_file;
     if ((mode & 1) != 0) {
-        file = data.rest();
+        file = source_fuzzing::rest(data);
     } else {
         source_fuzzing::patch(file, data);
     }
@@ -68,8 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const bool in_parts = (mode & 4) != 0;
     const std::string name = is_bin ? "m.bin" : in_parts ? "m-00001-of-00002.gguf" : "m.gguf";
     folder.files[name] = file;
-    if (in_parts) folder.files["m-00002-of-00002.gguf"] = data.rest();
-    if (is_bin) folder.files["tokenizer.bin"] = data.rest();
+    if (in_parts) folder.files["m-00002-of-00002.gguf"] = source_fuzzing::rest(data);
+    if (is_bin) folder.files["tokenizer.bin"] = source_fuzzing::rest(data);
     SourceModel model;
     Error error;
     const Status status = open_in_memory(folder, name, model, error);

@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     if ((mode & 8) != 0) {
         source_fuzzing::patch(target, data);
     } else {
-        target = data.rest();
+        target = source_fuzzing::rest(data);
     }
     SourceModel model;
     Error error;

@@ -13,10 +13,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const uint8_t mode = data.next();
     Bytes file;
     if ((mode & 1) != 0) {
-        const Bytes text = data.rest();
+        const Bytes text = source_fuzzing::rest(data);
         file = sound.bytes_with(std::string(text.begin(), text.end()));
     } else if ((mode & 2) != 0) {
-        file = data.rest();
+        file = source_fuzzing::rest(data);
     } else {
         file = sound_bytes;
         source_fuzzing::patch(file, data);

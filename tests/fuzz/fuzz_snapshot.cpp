@@ -11,20 +11,12 @@
 #include "core/linnet.h"
 #include "core/session/snapshot.h"
 #include "platform/fake/fake.h"
-#include "tools/converter/convert.h"
+#include "tests/fuzz/fuzz_input.h"
 
 using namespace linnet;
+using fuzzing::Bytes;
 
 namespace {
-
-struct VectorOutput : Output {
-    std::vector<uint8_t> bytes;
-    Status write(const void* from, size_t count, Error&) override {
-        const auto* begin = static_cast<const uint8_t*>(from);
-        bytes.insert(bytes.end(), begin, begin + count);
-        return Status::ok;
-    }
-};
 
 int32_t append(void* context, const void* from, size_t count) {
     const auto* begin = static_cast<const uint8_t*>(from);
@@ -32,16 +24,6 @@ int32_t append(void* context, const void* from, size_t count) {
     to.insert(to.end(), begin, begin + count);
     return 0;
 }
-
-struct Bytes {
-    const uint8_t* data;
-    size_t size;
-    uint8_t next() {
-        if (size == 0) return 0;
-        --size;
-        return *data++;
-    }
-};
 
 int32_t take(void* context, void* to, size_t count) {
     Bytes& from = *static_cast<Bytes*>(context);
@@ -62,10 +44,7 @@ struct Opened {
     std::vector<uint8_t> snapshot;
 
     Opened(const char* shape, uint32_t kv_format) {
-        VectorOutput output;
-        Error error;
-        if (synthesise(shape, 1, 32, output, nullptr, nullptr, error) != Status::ok) abort();
-        fake = std::make_unique<FakePlatform>(std::move(output.bytes));
+        fake = std::make_unique<FakePlatform>(fuzzing::base_model(shape));
         linnet_options options = linnet_default_options();
         options.context = 64;
         options.batch = 4;

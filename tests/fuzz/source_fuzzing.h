@@ -7,20 +7,13 @@
 #include <vector>
 
 #include "core/model/reader.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/source_files.h"
 
 namespace linnet::source_fuzzing {
 
-struct Data {
-    const uint8_t* data;
-    size_t size;
-    uint8_t next() {
-        if (size == 0) return 0;
-        --size;
-        return *data++;
-    }
-    source_test::Bytes rest() const { return {data, data + size}; }
-};
+using Data = fuzzing::Bytes;
+inline source_test::Bytes rest(const Data& data) { return {data.data, data.data + data.size}; }
 
 // u8 count; each { u16 offset, u8 kind, kind % 9 bytes }: written over the file; a kind above 127 inserts them instead, above 191 it
 // cuts the file there.

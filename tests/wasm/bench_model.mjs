@@ -1,22 +1,13 @@
 // Decode and prefill of one build on one model: node bench_model.mjs MODULE.mjs THREADS MODEL.linnet [KERNELS]
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
+import { openFile } from './open_file.mjs';
 
 const [, , modulePath, threadsText, modelPath, kernels] = process.argv;
 const threads = Number(threadsText);
 const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
 const linnet = await create({ linnetThreads: threads });
-const descriptor = openSync(modelPath, 'r');
-const source = {
-  size: fstatSync(descriptor).size,
-  read(offset, into) {
-    const copy = Buffer.alloc(into.length);
-    const bytes = readSync(descriptor, copy, 0, copy.length, offset);
-    into.set(copy);
-    return bytes;
-  },
-};
+const source = openFile(modelPath);
 const model = new linnet.Model();
 const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });
 if (opened.status !== 'ok') throw new Error(opened.text);
@@ -39,5 +30,4 @@ console.log(
   `${used}, ${threads} thread(s): prefill ${median(rates.prefill)} tok/s, decode ${median(rates.decode)} tok/s, ` +
     `${((opened.weightBytesPerToken * median(rates.decode)) / 1e9).toFixed(1)} GB/s of weights`,
 );
-closeSync(descriptor);
 process.exit(0);

@@ -1,24 +1,15 @@
 // How long a slice of work lasts, and so how soon a stop is heard where no memory is shared: node bench_slices.mjs MODULE.mjs THREADS
 // MODEL.linnet [MILLISECONDS] [KERNELS]. Prints the longest and the middle call of a prefill of 128 tokens and of eight decoded.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
+import { openFile } from './open_file.mjs';
 
 const [, , modulePath, threadsText, modelPath, millisecondsText, kernels] = process.argv;
 const threads = Number(threadsText);
 const milliseconds = Number(millisecondsText ?? 30);
 const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
 const linnet = await create({ linnetThreads: threads });
-const descriptor = openSync(modelPath, 'r');
-const source = {
-  size: fstatSync(descriptor).size,
-  read(offset, into) {
-    const copy = Buffer.alloc(into.length);
-    const bytes = readSync(descriptor, copy, 0, copy.length, offset);
-    into.set(copy);
-    return bytes;
-  },
-};
+const source = openFile(modelPath);
 const model = new linnet.Model();
 const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });
 if (opened.status !== 'ok') throw new Error(opened.text);
@@ -49,5 +40,4 @@ calls = [];
 start = performance.now();
 while (timed(calls, () => model.step(session, milliseconds)).finish === undefined);
 print('decode', calls, 7, performance.now() - start);
-closeSync(descriptor);
 process.exit(0);

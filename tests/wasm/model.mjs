@@ -2,28 +2,19 @@
 // same. node model.mjs MODULE.mjs THREADS MODEL.linnet LINNET
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { resolve } from 'node:path';
 import assert from 'node:assert/strict';
+import { openFile } from './open_file.mjs';
 
 const [, , modulePath, threadsText, modelPath, command] = process.argv;
 const threads = Number(threadsText);
 const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
 const linnet = await create({ linnetThreads: threads });
-const descriptor = openSync(modelPath, 'r');
 let damage = -1; // a byte that reads wrong
-const source = {
-  size: fstatSync(descriptor).size,
-  read(offset, into) {
-    // Node does not read into shared memory.
-    const copy = Buffer.alloc(into.length);
-    const bytes = readSync(descriptor, copy, 0, copy.length, offset);
-    if (damage >= offset && damage < offset + bytes) copy[damage - offset] ^= 1;
-    into.set(copy);
-    return bytes;
-  },
-};
+const source = openFile(modelPath, (bytes, offset) => {
+  if (damage >= offset && damage < offset + bytes.length) bytes[damage - offset] ^= 1;
+});
 const native = (...argv) => execFileSync(command, argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 const good = (answer) => {
   assert.equal(answer.status, 'ok', answer.text);
@@ -192,5 +183,4 @@ assert.equal(broken.status, 'bad file');
 assert.ok(broken.text.length > 20);
 damage = -1;
 assert.equal(new linnet.Model().open({ size: source.size, read: () => 0 }, options).status, 'input/output');
-closeSync(descriptor);
 process.exit(0);
