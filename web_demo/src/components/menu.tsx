@@ -1,5 +1,5 @@
 // A button with a small menu: arrow keys go through it, Escape and a click elsewhere close it.
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Icon, type IconName } from './icon.js';
 import { IconButton } from './controls.js';
 
@@ -17,7 +17,8 @@ export function Menu({ label, items, class: className = '' }: { label: string; i
   const list = useRef<HTMLDivElement>(null);
   const buttonOf = (): HTMLElement | null | undefined => holder.current?.querySelector<HTMLElement>('.icon-button');
 
-  useEffect(() => {
+  // Before it is seen: it stands at its place and has the focus, so that the first arrow key counts.
+  useLayoutEffect(() => {
     const menu = list.current;
     const button = buttonOf();
     if (!open || !menu || !button) return;
