@@ -58,18 +58,24 @@ export async function launchPlain(url) {
   const { targetId } = await connection.send('Target.createTarget', { url });
   const { sessionId } = await connection.send('Target.attachToTarget', { targetId, flatten: true });
   const browser = new Browser(null, profile, true);
+  /** The value, waited for, of a function that is called in the page with one argument. */
+  const evaluate = async (call, argument = null) => {
+    const { result, exceptionDetails } = await connection.send(
+      'Runtime.evaluate',
+      { expression: `(${call})(${JSON.stringify(argument)})`, awaitPromise: true, returnByValue: true },
+      sessionId,
+    );
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  };
+  // A new tab has nothing to call in until its page has begun to load.
+  for (let tries = 0; !(await evaluate((at) => location.href === at, url).catch(() => false)); tries++) {
+    if (tries === 200) throw new Error(`Chromium does not open ${url}.`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
   return {
     rendererBytes: () => browser.rendererBytes(),
-    /** The value, waited for, of a function that is called in the page with one argument. */
-    async evaluate(call, argument = null) {
-      const { result, exceptionDetails } = await connection.send(
-        'Runtime.evaluate',
-        { expression: `(${call})(${JSON.stringify(argument)})`, awaitPromise: true, returnByValue: true },
-        sessionId,
-      );
-      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
-      return result.value;
-    },
+    evaluate,
     async close() {
       const ended = once(child, 'exit');
       await connection.send('Browser.close').catch(() => child.kill());

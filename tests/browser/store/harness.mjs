@@ -46,8 +46,15 @@ export class Harness {
     await this.server?.close();
   }
 
-  open() {
-    return this.browser.page(this.server.url('/index.html'));
+  async open() {
+    const tab = await this.browser.page(this.server.url('/index.html'));
+    await this.answers(tab);
+    return tab;
+  }
+
+  /** The tab's worker has loaded: a test may take the network away from here on. */
+  async answers(tab) {
+    await this.callIn(tab, 'files');
   }
 
   url(path = '/model') {
@@ -76,6 +83,7 @@ export class Harness {
       }
     });
     await page.goto(server.url('/index.html'));
+    await this.answers(page);
   }
 
   /** { value } or { error: { name, code, message } } */
