@@ -53,7 +53,7 @@ check_format() {
     local files bad
     mapfile -t files < <(ours '*.h' '*.hpp' '*.c' '*.cpp')
     if [ $fix = yes ]; then clang-format-19 -i "${files[@]}"; fi
-    bad=$(printf '%s\n' "${files[@]}" | xargs -n 8 clang-format-19 --dry-run --Werror --ferror-limit=1 2>&1 | tee /dev/stderr |
+    bad=$(printf '%s\n' "${files[@]}" | xargs -n 8 clang-format-19 --dry-run --Werror --ferror-limit=1 2>&1 | tee -a /dev/stderr |
         grep -oE '^[^ :]+:[0-9]+:[0-9]+: error' | cut -d: -f1 | sort -u | wc -l) || true
     verdict clang-format "$bad" ${#files[@]}
     [ "$bad" -eq 0 ] || say "tools/lint.sh --fix format mends these."
@@ -98,7 +98,7 @@ check_web() {
     mapfile -t files < <(ours '*.ts' '*.tsx' '*.mjs' '*.js' '*.css')
     node=$(web_node) && npm_install "$LINNET_ROOT/tools/lint" || { skip "prettier cannot be fetched from npm"; return; }
     if [ $fix = yes ]; then "$node" "$prettier" --log-level=warn --write "${files[@]}"; fi
-    bad=$("$node" "$prettier" --list-different "${files[@]}" | tee /dev/stderr | wc -l) || true
+    bad=$("$node" "$prettier" --list-different "${files[@]}" | tee -a /dev/stderr | wc -l) || true
     verdict prettier "$bad" ${#files[@]}
     [ "$bad" -eq 0 ] || say "tools/lint.sh --fix web mends these."
 }
