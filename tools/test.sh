@@ -100,26 +100,39 @@ part_asan() {
         run_ctest asan "$started" '^(unit|cli|fault)$'
 }
 
+# fuzz_one NAME SECONDS SEEDS: what it said stands in NAME.log, how it ended in NAME.code. The corpus grows in the build folder; what
+# is found there is written beside it.
+fuzz_one() {
+    local name=$1 seconds=$2 corpus=("$1.corpus") code=0
+    [ "$name" != linnet_fuzz_vocabulary ] || corpus+=("$3")
+    cd "$LINNET_ROOT/build/fuzz" || return
+    mkdir -p "$name.corpus"
+    "./$name" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 "${corpus[@]}" \
+        >"$name.log" 2>&1 </dev/null || code=$?
+    echo "$code" >"$name.code"
+}
+
 part_fuzz() {
-    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} source fuzzer name log corpus seeds="$LINNET_ROOT/build/fuzz/seeds"
+    local started=$SECONDS passed=0 failed=0 seconds=${LINNET_FUZZ_SECONDS:-20} folder="$LINNET_ROOT/build/fuzz" source name names=()
     build_part fuzz linnet_fuzzers || { record fuzz 0 1 0 $((SECONDS - started)) "the build failed"; return; }
-    "$python" -B "$LINNET_ROOT/tests/fuzz/make_seeds.py" "$seeds" || say "  no seeds: the vocabularies are fuzzed from nothing"
+    "$python" -B "$LINNET_ROOT/tests/fuzz/make_seeds.py" "$folder/seeds" || say "  no seeds: the vocabularies are fuzzed from nothing"
+    say "== fuzz: $seconds s each, as many at a time as there are processors"
     for source in "$LINNET_ROOT"/tests/fuzz/fuzz_*.cpp; do
         name=linnet_$(basename "$source" .cpp)
-        fuzzer="$LINNET_ROOT/build/fuzz/$name"
-        log="$LINNET_ROOT/build/fuzz/$name.log"
-        corpus=("$fuzzer.corpus")
-        mkdir -p "$fuzzer.corpus"
-        [ "$name" != linnet_fuzz_vocabulary ] || corpus+=("$seeds")
-        say "== fuzz: $name, $seconds s"
-        # The corpus grows in the build folder; what is found there is written beside it.
-        if (cd "$LINNET_ROOT/build/fuzz" && "$fuzzer" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-            "${corpus[@]}" >"$log" 2>&1 </dev/null); then
+        names+=("$name")
+        rm -f "$folder/$name.code"
+        fuzz_one "$name" "$seconds" "$folder/seeds" &
+        while [ "$(jobs -rp | wc -l)" -ge "$(cpu_count)" ]; do wait -n || true; done
+    done
+    wait
+    for name in "${names[@]}"; do
+        if [ "$(cat "$folder/$name.code" 2>/dev/null)" = 0 ]; then
             passed=$((passed + 1))
-            say "  $(sed -n 's/^stat::number_of_executed_units: */inputs tried: /p' "$log")"
+            say "  $name: $(sed -n 's/^stat::number_of_executed_units: */inputs tried: /p' "$folder/$name.log")"
         else
             failed=$((failed + 1))
-            tail -n 40 "$log" >&2
+            say "  $name failed:"
+            tail -n 40 "$folder/$name.log" >&2
         fi
     done
     [ $((passed + failed)) -gt 0 ] || failed=1
