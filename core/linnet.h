@@ -58,7 +58,7 @@ typedef struct linnet_session linnet_session;
 
 /* ---- options and plan ------------------------------------------------------------------------------------------- */
 
-enum { LINNET_KV_INT8 = 1, LINNET_KV_F16 = 2, LINNET_KV_F32 = 3 };
+enum { LINNET_KV_INT8 = 1, LINNET_KV_F16 = 2, LINNET_KV_F32 = 3, LINNET_KV_INT4 = 4 };
 
 typedef struct linnet_options {
     uint32_t version;    /* LINNET_API_VERSION */
@@ -75,22 +75,38 @@ typedef struct linnet_options {
 
 linnet_options linnet_default_options(void);
 
-/* Bytes by purpose. total_bytes is what the arena must have: the core uses nothing else. */
+/* Bytes by purpose. total_bytes is what the arena must have: the core uses nothing else.
+ *
+ * Where everything fits, weights and KV caches have their fixed places. Where it does not, they share a pool of pages: the
+ * weights are cut into pieces of whole rows, a page each; some stay, the others are read from storage in each pass, evenly
+ * between those that stay, through a ring of pages. As a conversation grows, its KV cache takes pages from the weights. Keys and
+ * values that find no page are written to the platform's scratch storage and read back in each pass. The figures are those
+ * of full contexts unless they say otherwise. */
 typedef struct linnet_plan {
     uint64_t weights_bytes;    /* weights held in the arena; 0 where the platform maps them */
     uint64_t mapped_bytes;     /* weights used in place through platform.map */
-    uint64_t kv_bytes;         /* KV caches of all sessions */
-    uint64_t activation_bytes; /* working memory of a pass of `batch` tokens */
+    uint64_t ring_bytes;       /* pages that streamed weights, keys and values pass through */
+    uint64_t kv_bytes;         /* KV caches of all sessions that are held in the arena */
+    uint64_t activation_bytes; /* working memory of a pass */
     uint64_t tokenizer_bytes;
     uint64_t session_bytes; /* token history, logits, sampler of all sessions */
     uint64_t other_bytes;   /* the model's own structures, RoPE tables, alignment */
     uint64_t total_bytes;
     uint32_t context; /* tokens */
-    uint32_t batch;
-    uint32_t layers_resident;
-    uint32_t layers_streamed;
-    uint64_t streamed_bytes_per_pass; /* read from storage in each pass over the weights */
-    uint64_t weight_bytes_per_token;  /* weights a decoded token reads, wherever they lie */
+    uint32_t batch;   /* tokens that are computed together */
+    uint32_t span;    /* tokens of a prompt that one pass over the weights serves; a multiple of the batch */
+    uint32_t layers_resident; /* layers of which nothing is streamed */
+    uint32_t layers_streamed; /* the others */
+    uint32_t page_bytes;      /* of a piece of weights or of a KV cache; 0: no pages, everything has its fixed place */
+    uint32_t pages;           /* of the pool, the ring included */
+    uint32_t pieces;          /* that the weights are cut into */
+    uint32_t pieces_resident;
+    uint32_t pieces_resident_at_start; /* with empty KV caches */
+    uint64_t streamed_bytes_per_pass;  /* weights read from storage in each pass over them */
+    uint64_t streamed_bytes_per_pass_at_start;
+    uint64_t spilled_bytes;          /* keys and values in the scratch storage; read once in each pass of a session */
+    uint64_t weight_bytes_per_token; /* weights a decoded token reads, wherever they lie */
+    uint64_t kv_bytes_per_token;     /* keys and values that it reads, wherever they lie */
 } linnet_plan;
 
 /* Reads the header only. LINNET_DOES_NOT_FIT names the smallest ceiling that would do. */
@@ -325,6 +341,9 @@ typedef struct linnet_stats {
     uint64_t decode_tokens, decode_microseconds;   /* evaluate calls of one token */
     uint64_t bytes_read;                           /* through the platform, since open */
     uint64_t arena_bytes;
+    uint64_t bytes_streamed; /* of these, weights that had no place in the arena */
+    uint64_t scratch_bytes_read, scratch_bytes_written;
+    uint64_t passes;   /* over the weights */
     uint64_t rebuilds; /* times a LongRoPE boundary made the session evaluate anew */
 } linnet_stats;
 

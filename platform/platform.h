@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define LINNET_PLATFORM_VERSION 1u
+#define LINNET_PLATFORM_VERSION 2u
 
 /* One piece of parallel work: called once for each index in [0, count), from any thread, in any order. */
 typedef void (*linnet_task)(void* task_context, uint32_t index);
@@ -33,9 +33,21 @@ typedef struct linnet_platform {
     const void* (*map)(void* context, uint64_t offset, size_t bytes);
 
     /* Starts a read and returns at once; `wait` blocks until the read begun with this ticket is done and returns
-     * what `read` would. At most two are under way at a time. Both or neither. */
+     * what `read` would. At most two are under way at a time. Both or neither. Large reads of the core that are aligned to
+     * 4096 (offset, length, memory) can go past the system's cache. */
     int32_t (*begin_read)(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket);
     int32_t (*wait)(void* context, uint32_t ticket);
+
+    /* Storage of the core's own, for keys and values that do not fit into the arena: a file without a name, a partition, slow
+     * RAM. Nothing in it need outlive the model. All three or none; null: such a context is refused by the plan.
+     * Offsets and lengths are multiples of 4096. `scratch_read` gives back what was written there last. Each returns 0 when
+     * done, else an error of the platform's own (a full storage, for one): what was written before stays readable.
+     * `begin_scratch_read` is to `scratch_read` what `begin_read` is to `read`, shares its tickets with it, and is null where
+     * begin_read is. A write is never under way at the same time as a read of the same bytes. */
+    int32_t (*scratch_write)(void* context, uint64_t offset, const void* from, size_t bytes);
+    int32_t (*scratch_read)(void* context, uint64_t offset, void* to, size_t bytes);
+    int32_t (*begin_scratch_read)(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket);
+    uint64_t scratch_bytes; /* that can be asked for; UINT64_MAX: not known before it is tried */
 
     /* A clock in microseconds that never goes back. */
     uint64_t (*ticks)(void* context);

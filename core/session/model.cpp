@@ -46,6 +46,12 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
     if ((platform.begin_read == nullptr) != (platform.wait == nullptr)) {
         return error.fail(Status::bad_argument) << "The platform must give both begin_read and wait, or neither.";
     }
+    if ((platform.scratch_write == nullptr) != (platform.scratch_read == nullptr) ||
+        (platform.begin_scratch_read != nullptr && (platform.scratch_read == nullptr || platform.wait == nullptr))) {
+        return error.fail(Status::bad_argument)
+               << "The platform must give both scratch_write and scratch_read, or neither, and begin_scratch_read only with "
+                  "them and with wait.";
+    }
     settings.context =
         options.context != 0 ? options.context : (config.context < default_context ? config.context : default_context);
     if (settings.context > config.context) {
@@ -88,6 +94,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     plan = {};
     plan.context = settings.context;
     plan.batch = settings.batch;
+    plan.span = settings.batch;
     plan.weight_bytes_per_token = layout.bytes_per_token;
     uint64_t mark = 0;
     // Bytes taken since the last call.
