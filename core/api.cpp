@@ -48,6 +48,12 @@ Status prepare(const linnet_platform& platform, const linnet_options& options, F
     return Status::ok;
 }
 
+// A session whose tokens change: a generation that is under way in it ends.
+linnet_session& changing(linnet_session* session) {
+    session->generation.running = false;
+    return *session;
+}
+
 }  // namespace
 
 linnet_options linnet_default_options(void) {
@@ -137,6 +143,7 @@ linnet_status linnet_session_open(linnet_model* model, linnet_session** session,
             if (slot.open) continue;
             slot.open = true;
             slot.length = slot.cached = slot.written = 0;
+            linnet::forget_ahead(changing(&slot));
             slot.cached_long = slot.has_logits = slot.under_way = false;
             slot.stats = {};
             slot.sampler.restart();
@@ -156,7 +163,7 @@ void linnet_session_close(linnet_session* session) {
 linnet_status linnet_session_copy(linnet_session* to, const linnet_session* from, linnet_error* error) {
     return guarded(error, [&](Error& inner) -> Status {
         if (to->model != from->model) return inner.fail(Status::bad_argument) << "The two sessions belong to different models.";
-        linnet::copy(*to, *from);
+        linnet::copy(changing(to), *from);
         return Status::ok;
     });
 }
@@ -170,7 +177,7 @@ linnet_status linnet_snapshot_save(const linnet_session* session, linnet_snapsho
 
 linnet_status linnet_snapshot_restore(linnet_session* session, uint64_t bytes, linnet_snapshot_read read, void* context,
                                       linnet_error* error) {
-    return guarded(error, [&](Error& inner) { return linnet::restore(*session, bytes, read, context, inner); });
+    return guarded(error, [&](Error& inner) { return linnet::restore(changing(session), bytes, read, context, inner); });
 }
 
 uint32_t linnet_length(const linnet_session* session) { return session->length; }
@@ -183,29 +190,31 @@ linnet_status linnet_rewind(linnet_session* session, uint32_t length, linnet_err
             return inner.fail(Status::bad_argument)
                    << "Cannot rewind to " << length << " tokens: there are " << session->length << '.';
         }
-        linnet::rewind(*session, length);
+        linnet::rewind(changing(session), length);
         return Status::ok;
     });
 }
 
 linnet_status linnet_evaluate(linnet_session* session, const int32_t* tokens, size_t count, linnet_error* error) {
-    return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, nullptr, nullptr, inner); });
+    return guarded(error,
+                   [&](Error& inner) { return linnet::evaluate(changing(session), tokens, count, nullptr, nullptr, inner); });
 }
 
 linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens, size_t count, linnet_logits_callback each,
                                   void* context, linnet_error* error) {
-    return guarded(error, [&](Error& inner) { return linnet::evaluate(*session, tokens, count, each, context, inner); });
+    return guarded(error,
+                   [&](Error& inner) { return linnet::evaluate(changing(session), tokens, count, each, context, inner); });
 }
 
 linnet_status linnet_evaluate_begin(linnet_session* session, const int32_t* tokens, size_t count, linnet_error* error) {
-    return guarded(error, [&](Error& inner) { return linnet::evaluate_begin(*session, tokens, count, inner); });
+    return guarded(error, [&](Error& inner) { return linnet::evaluate_begin(changing(session), tokens, count, inner); });
 }
 
 linnet_status linnet_evaluate_continue(linnet_session* session, uint32_t microseconds, linnet_progress* progress,
                                        linnet_error* error) {
     linnet_progress unused;
     return guarded(error, [&](Error& inner) {
-        return linnet::evaluate_continue(*session, microseconds, progress != nullptr ? *progress : unused, inner);
+        return linnet::evaluate_continue(changing(session), microseconds, progress != nullptr ? *progress : unused, inner);
     });
 }
 
@@ -214,7 +223,7 @@ linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, 
     return guarded(error, [&](Error& inner) -> Status {
         if (evaluated != nullptr) *evaluated = 0;
         if (count == 0) {
-            linnet::rewind(*session, 0);
+            linnet::rewind(changing(session), 0);
             return Status::ok;
         }
         if (count > session->model->plan.context) {
@@ -223,7 +232,7 @@ linnet_status linnet_set_tokens(linnet_session* session, const int32_t* tokens, 
         }
         uint32_t same = 0;
         while (same < session->length && same + 1 < count && session->tokens[same] == tokens[same]) ++same;
-        linnet::rewind(*session, same);
+        linnet::rewind(changing(session), same);
         if (evaluated != nullptr) *evaluated = count - session->cached;
         return linnet::evaluate(*session, tokens + same, count - same, nullptr, nullptr, inner);
     });
@@ -251,6 +260,16 @@ linnet_status linnet_generate(linnet_session* session, const linnet_generation* 
                               linnet_error* error) {
     return guarded(error, [&](Error& inner) { return linnet::generate(*session, *generation, *generated, inner); });
 }
+
+linnet_status linnet_generate_begin(linnet_session* session, const linnet_generation* generation, linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::generate_begin(*session, *generation, inner); });
+}
+
+linnet_status linnet_generate_continue(linnet_session* session, uint32_t microseconds, linnet_step* step, linnet_error* error) {
+    return guarded(error, [&](Error& inner) { return linnet::generate_continue(*session, microseconds, *step, inner); });
+}
+
+void linnet_generate_end(linnet_session* session, linnet_step* step) { linnet::generate_end(*session, *step); }
 
 void linnet_get_stats(const linnet_session* session, linnet_stats* stats) {
     *stats = session->stats;

@@ -92,9 +92,9 @@ typedef struct linnet_plan {
     uint64_t session_bytes; /* token history, logits, sampler of all sessions */
     uint64_t other_bytes;   /* the model's own structures, RoPE tables, alignment */
     uint64_t total_bytes;
-    uint32_t context; /* tokens */
-    uint32_t batch;   /* tokens that are computed together */
-    uint32_t span;    /* tokens of a prompt that one pass over the weights serves; a multiple of the batch */
+    uint32_t context;         /* tokens */
+    uint32_t batch;           /* tokens that are computed together */
+    uint32_t span;            /* tokens of a prompt that one pass over the weights serves; a multiple of the batch */
     uint32_t layers_resident; /* layers of which nothing is streamed */
     uint32_t layers_streamed; /* the others */
     uint32_t page_bytes;      /* of a piece of weights or of a KV cache; 0: no pages, everything has its fixed place */
@@ -242,8 +242,8 @@ linnet_status linnet_evaluate_all(linnet_session* session, const int32_t* tokens
  *     do { status = linnet_evaluate_continue(session, 20000, &progress, &error); ... } while (status == LINNET_OK && !progress.done);
  *
  * `begin` checks and takes the tokens: linnet_length counts them at once. `continue` computes for about `microseconds`: at least
- * one piece, some milliseconds of a part of one layer, and that one alone where the platform has no clock. The bits are those of
- * linnet_evaluate. Meanwhile anything may be done with this or another session: another one's evaluation costs this one the
+ * one piece, some milliseconds of a part of one layer, and that one alone where the platform has no clock; UINT32_MAX: all of it.
+ * The bits are those of linnet_evaluate. Meanwhile anything may be done with this or another session: another one's evaluation costs this one the
  * batch that it was in (it is computed again), linnet_rewind to a shorter length ends this one's (what was begun and is not
  * forgotten is computed by the next evaluation), and further tokens given to this session follow those that were begun.
  * A failure or LINNET_CANCELLED leaves what linnet_evaluate leaves, and ends the evaluation. */
@@ -303,6 +303,8 @@ enum {
     LINNET_FINISH_CANCELLED = 5 /* linnet_stop, platform.yield or the callback's answer */
 };
 
+enum { LINNET_SPECULATE_AUTO = 0, LINNET_SPECULATE_ON = 1, LINNET_SPECULATE_OFF = 2 };
+
 #define LINNET_MAX_STOPS 16u
 #define LINNET_MAX_STOP_BYTES 128u
 
@@ -317,6 +319,9 @@ typedef struct linnet_generation {
      * beginning of a stop string is held back; possibly empty). May be null. An answer other than 0 ends the generation. */
     int32_t (*piece)(void* context, int32_t token, float logit, const char* text, size_t text_bytes);
     void* context;
+    /* What may come next is guessed from where the session's last tokens have stood before, and computed in the same pass over
+     * the weights: fewer passes where a text is summarised, edited or quoted, and the same tokens, bit for bit, always. */
+    uint32_t speculate; /* LINNET_SPECULATE_AUTO (default): where weights are streamed, a pass being what costs there */
 } linnet_generation;
 
 typedef struct linnet_generated {
@@ -325,6 +330,9 @@ typedef struct linnet_generated {
     int32_t end_token;     /* that ended the reply, -1: none. Not evaluated: LINNET_CHAT_CONTINUES brings it */
     int32_t pending_token; /* the last token given to `piece` where it has not been evaluated (every finish but
                             * LINNET_FINISH_END): a session that goes on evaluates it first. -1: none */
+    uint32_t passes;       /* evaluations that were made: each brought one token, and those that were accepted beside it */
+    uint32_t drafted;      /* tokens that were guessed */
+    uint32_t accepted;     /* of these, tokens that were chosen */
 } linnet_generated;
 
 linnet_generation linnet_default_generation(void);
@@ -333,6 +341,32 @@ linnet_generation linnet_default_generation(void);
  * `piece` with token -1. linnet_stop ends it with LINNET_OK and LINNET_FINISH_CANCELLED. */
 linnet_status linnet_generate(linnet_session* session, const linnet_generation* generation, linnet_generated* generated,
                               linnet_error* error);
+
+/* The same step by step, for a caller that must come back to other things soon:
+ *
+ *     linnet_generate_begin(session, &generation, &error);
+ *     do {
+ *         status = linnet_generate_continue(session, 20000, &step, &error);
+ *         if (status == LINNET_OK) show(step.text, step.text_bytes);
+ *     } while (status == LINNET_OK && step.generated.finish == 0);
+ *
+ * `generation.piece` is not called; its stop strings must stay until the end. `continue` brings one token, or comes back without
+ * one after about `microseconds` (as linnet_evaluate_continue does; UINT32_MAX: it stays until there is one). A failure ends the
+ * generation, and so does whatever else changes the session's tokens meanwhile. */
+typedef struct linnet_step {
+    int32_t token;    /* that was chosen; -1: none in this step */
+    float logit;      /* the token's */
+    const char* text; /* that is certain by now, not terminated; valid until the session's next call */
+    size_t text_bytes;
+    uint32_t paused;            /* 1: the time is over and there is no token yet: continue */
+    linnet_generated generated; /* so far; `finish` other than 0: this was the last step */
+} linnet_step;
+
+linnet_status linnet_generate_begin(linnet_session* session, const linnet_generation* generation, linnet_error* error);
+/* LINNET_BAD_ARGUMENT when no generation is under way. */
+linnet_status linnet_generate_continue(linnet_session* session, uint32_t microseconds, linnet_step* step, linnet_error* error);
+/* Ends it as LINNET_FINISH_CANCELLED, wherever it is; the step has the text that was held back. Nothing where none is under way. */
+void linnet_generate_end(linnet_session* session, linnet_step* step);
 
 /* ---- statistics -------------------------------------------------------------------------------------------------- */
 

@@ -16,10 +16,20 @@ void Workspace::create(const ModelConfig& config, const ModelLayout& layout, uin
     score_stride = kv_slots;
     x = arena.take<float>(batch * uint64_t{config.hidden});
     normed = arena.take<float>(batch * uint64_t{config.hidden});
-    qkv = arena.take<float>(batch * qkv_width);
-    attention = arena.take<float>(batch * attention_width);
-    gate_up = arena.take<float>(batch * 2 * uint64_t{config.feed_forward});
-    inner = arena.take<float>(batch * uint64_t{config.feed_forward});
+    // What only a layer needs stands in one stretch, which serves for several rows of logits when the layers are done.
+    const auto padded_floats = [&](uint64_t width) { return align_up(batch * width, tensor_alignment / sizeof(float)); };
+    const uint64_t sizes[] = {padded_floats(qkv_width), padded_floats(attention_width),
+                              padded_floats(2 * uint64_t{config.feed_forward}), padded_floats(config.feed_forward)};
+    const uint64_t stretch = sizes[0] + sizes[1] + sizes[2] + sizes[3];
+    rows = arena.take<float>(stretch);
+    const uint64_t fit = stretch / config.vocabulary;
+    row_count = static_cast<uint32_t>(fit < batch ? fit : batch);
+    if (rows != nullptr) {
+        qkv = rows;
+        attention = qkv + sizes[0];
+        gate_up = attention + sizes[1];
+        inner = gate_up + sizes[2];
+    }
     delta = arena.take<float>(batch * uint64_t{config.hidden});
     values = arena.take<int8_t>(batch * padded);
     scales = arena.take<float>(batch * padded / block_columns);
@@ -460,14 +470,14 @@ float Decoder::share_done(const Pass& pass) const {
     return static_cast<float>(pass.layer * stage_count + pass.stage) / static_cast<float>(config->layers * stage_count);
 }
 
-bool Decoder::logits_piece(Pass& pass, uint32_t index, float* out, uint64_t most) {
-    if (pass.item == 0) norm(work.x + size_t{index} * config->hidden, 1, output_norm, is_quantised(output), 1);
-    return multiply(output, work.normed, config->hidden, 1, out, config->vocabulary, pass.item, most);
+bool Decoder::logits_piece(Pass& pass, uint32_t first, uint32_t count, float* out, uint64_t most) {
+    if (pass.item == 0) norm(work.x + size_t{first} * config->hidden, count, output_norm, is_quantised(output), 1);
+    return multiply(output, work.normed, config->hidden, count, out, config->vocabulary, pass.item, most);
 }
 
 void Decoder::logits(uint32_t index, float* out) {
     Pass pass;
-    logits_piece(pass, index, out, no_limit);
+    logits_piece(pass, index, 1, out, no_limit);
 }
 
 }  // namespace linnet

@@ -47,6 +47,9 @@ struct Workspace {
     int16_t* query = nullptr;  // [tasks][head_dim]
     uint8_t* row = nullptr;    // one embedding row as it is stored
     uint32_t score_stride = 0;
+    // Logits of several tokens at once, where no layer is computed: [row_count][vocabulary]
+    float* rows = nullptr;
+    uint32_t row_count = 0;
 
     void create(const ModelConfig& config, const ModelLayout& layout, uint32_t batch_tokens, uint32_t kv_slots,
                 uint32_t threads, Arena& arena);
@@ -90,8 +93,9 @@ public:
 
     // Logits of the `index`-th token of a finished pass, float[vocabulary].
     void logits(uint32_t index, float* out);
-    // The same in pieces: true when all are there. `pass.item` counts; one row of logits at a time.
-    bool logits_piece(Pass& pass, uint32_t index, float* out, uint64_t most);
+    // The same in pieces, of `count` tokens from the `first`-th on: true when all are there. `pass.item` counts; one set of rows
+    // at a time.
+    bool logits_piece(Pass& pass, uint32_t first, uint32_t count, float* out, uint64_t most);
 
 private:
     struct Step;

@@ -8,6 +8,7 @@
 #include "core/linnet.h"
 #include "core/model/decoder.h"
 #include "core/model/reader.h"
+#include "core/session/generation_state.h"
 #include "core/session/kv_cache.h"
 #include "core/session/sampler.h"
 #include "core/text/tokenizer.h"
@@ -36,6 +37,13 @@ struct linnet_session {
     uint32_t begun_length;  // before its tokens were added
     uint32_t begun_cached;  // where computing began
     uint64_t spent;         // microseconds
+    // Tokens behind `length` that may come next (see evaluate_ahead): `draft` of them are computed with the evaluation that is
+    // under way. Of those that have been computed, `ahead` are left: their keys are in the cache, their logits are the
+    // workspace's rows from `row` on. Nothing else counts them as the session's.
+    uint32_t draft;
+    uint32_t ahead;
+    uint32_t row;
+    linnet::GenerationState generation;
 };
 
 struct linnet_model {
@@ -46,6 +54,8 @@ struct linnet_model {
     // The workspace is all sessions': it holds this batch of that session's, or nothing (null) that is of further use.
     linnet::Pass pass;
     linnet_session* pass_of;
+    // Whose logits the workspace's rows are; null: nobody's, a later pass has been there.
+    linnet_session* rows_of;
     linnet::Tokenizer tokenizer;
     void* text_workspace;
     size_t text_workspace_bytes;

@@ -4,8 +4,7 @@ namespace linnet {
 
 namespace {
 
-bool stop_asked(void* context) {
-    linnet_model& model = *static_cast<linnet_model*>(context);
+bool stop_asked(const linnet_model& model) {
     if (model.stop.load(std::memory_order_relaxed) != 0) return true;
     return model.platform.yield != nullptr && model.platform.yield(model.platform.context) != 0;
 }
@@ -23,20 +22,22 @@ struct EachLogits {
     uint32_t from;  // position
 };
 
-// One piece of the way from session.cached to session.length. `each` may be null.
+// One piece of the way from session.cached to session.length and to the end of its draft. `each` may be null.
 Status advance(linnet_session& session, uint64_t most, const EachLogits* each, Error& error) {
     linnet_model& model = *session.model;
     Decoder& decoder = model.decoder;
     Pass& pass = model.pass;
-    if (stop_asked(&model)) return error.fail(Status::cancelled) << "Stopped.";
+    if (stop_asked(model)) return error.fail(Status::cancelled) << "Stopped.";
+    const uint32_t goal = session.length + session.draft;
     if (model.pass_of != &session) {
-        const uint32_t left = session.length - session.cached;
+        const uint32_t left = goal - session.cached;
         pass = Pass{};
         pass.tokens = session.tokens + session.cached;
         pass.first = session.cached;
         pass.count = left < decoder.work.batch ? left : decoder.work.batch;
         pass.use_long = session.cached_long;
         model.pass_of = &session;
+        model.rows_of = nullptr;
         const uint32_t end = pass.first + pass.count;
         if (end > session.written) session.written = end;
     }
@@ -49,11 +50,19 @@ Status advance(linnet_session& session, uint64_t most, const EachLogits* each, E
             decoder.logits(i, session.logits);
             each->call(each->context, pass.first + i, session.logits);
         }
-    } else if (end == session.length && !decoder.logits_piece(pass, pass.count - 1, session.logits, most)) {
-        return Status::ok;
+    } else if (end == goal) {
+        float* rows = session.draft == 0 ? session.logits : decoder.work.rows;
+        if (!decoder.logits_piece(pass, pass.count - 1 - session.draft, session.draft + 1, rows, most)) return Status::ok;
+        if (session.draft != 0) {
+            memcpy(session.logits, rows, size_t{model.header.config.vocabulary} * sizeof(float));
+            model.rows_of = &session;
+            session.ahead = session.draft;
+            session.row = 0;
+        }
     }
-    session.cached = end;
-    session.has_logits = end == session.length;
+    session.has_logits = end == goal;
+    session.cached = end < session.length ? end : session.length;
+    session.draft = 0;
     model.pass_of = nullptr;
     return Status::ok;
 }
@@ -71,6 +80,7 @@ void finish(linnet_session& session, Status status) {
     }
     session.under_way = false;
     if (status == Status::ok) return;
+    forget_ahead(session);
     // Finished batches stay; of the others only what was there before.
     const uint32_t before = session.begun_length;
     session.length = session.cached > before ? session.cached : before;
@@ -80,8 +90,20 @@ void finish(linnet_session& session, Status status) {
 
 }  // namespace
 
+bool take_stop(linnet_model& model) {
+    if (!stop_asked(model)) return false;
+    model.stop.store(0, std::memory_order_relaxed);
+    return true;
+}
+
 void forget_pass(linnet_session& session) {
     if (session.model->pass_of == &session) session.model->pass_of = nullptr;
+}
+
+void forget_ahead(linnet_session& session) {
+    // A pass that computes it counts on it.
+    if (session.draft != 0) forget_pass(session);
+    session.draft = session.ahead = 0;
 }
 
 Status evaluate_begin(linnet_session& session, const int32_t* tokens, size_t count, Error& error) {
@@ -100,6 +122,7 @@ Status evaluate_begin(linnet_session& session, const int32_t* tokens, size_t cou
                << "The context is full: it holds " << context << " tokens, " << session.length << " are in use and "
                << static_cast<uint64_t>(count) << " more were given. Ask for a larger context, or forget earlier ones.";
     }
+    forget_ahead(session);
     const uint32_t before = session.length;
     const uint32_t length = before + static_cast<uint32_t>(count);
     // A pass uses one table of factors, by the length that it reaches (transformers, modeling_rope_utils.py); keys of the
@@ -135,15 +158,15 @@ Status evaluate_continue(linnet_session& session, uint32_t microseconds, linnet_
     uint64_t passed = 0;
     Status status = Status::ok;
     while (status == Status::ok && session.cached < session.length) {
-        status = advance(session, piece_work * threads, nullptr, error);
+        status = advance(session, microseconds == no_pause ? Decoder::no_limit : piece_work * threads, nullptr, error);
         passed = now(model) - start;
-        if (model.platform.ticks == nullptr || passed >= microseconds) break;
+        if (microseconds != no_pause && (model.platform.ticks == nullptr || passed >= microseconds)) break;
     }
     session.spent += passed;
     progress.tokens = session.length - session.begun_cached;
     progress.tokens_done = static_cast<float>(session.cached - session.begun_cached);
     if (model.pass_of == &session) {
-        progress.tokens_done += static_cast<float>(model.pass.count) * model.decoder.share_done(model.pass);
+        progress.tokens_done += static_cast<float>(model.pass.count - session.draft) * model.decoder.share_done(model.pass);
     }
     progress.done = session.cached == session.length ? 1 : 0;
     if (status != Status::ok || progress.done != 0) finish(session, status);
@@ -164,7 +187,41 @@ Status evaluate(linnet_session& session, const int32_t* tokens, size_t count, li
     return status;
 }
 
+uint32_t evaluate_ahead(linnet_session& session, uint32_t from, uint32_t count) {
+    const linnet_model& model = *session.model;
+    const ModelConfig& config = model.header.config;
+    const Workspace& work = model.decoder.work;
+    const auto limit = [&](uint32_t most) { count = count < most ? count : most; };
+    // One batch computes all of them, or none: then those that are refused cost no keys that are still seen (KvCache).
+    if (!session.under_way || session.cached + 1 != session.length || model.pass_of == &session) return 0;
+    if (work.row_count == 0) return 0;
+    limit(work.row_count - 1);
+    limit(model.plan.context - session.length);
+    // They must be computed with the factors of the token before.
+    if ((config.flags & long_rope) != 0 && !session.cached_long) limit(config.original_context - session.length);
+    for (uint32_t i = 0; i < count; ++i) session.tokens[session.length + i] = session.tokens[from + i];
+    session.draft = count;
+    return count;
+}
+
+bool take_ahead(linnet_session& session, int32_t token) {
+    const linnet_model& model = *session.model;
+    if (session.ahead == 0 || model.rows_of != &session || session.tokens[session.length] != token) {
+        session.ahead = 0;
+        return false;
+    }
+    const size_t vocabulary = model.header.config.vocabulary;
+    --session.ahead;
+    ++session.row;
+    ++session.length;
+    ++session.cached;
+    memcpy(session.logits, model.decoder.work.rows + session.row * vocabulary, vocabulary * sizeof(float));
+    ++session.stats.decode_tokens;
+    return true;
+}
+
 void rewind(linnet_session& session, uint32_t length) {
+    forget_ahead(session);
     if (length >= session.length) return;
     const ModelConfig& config = session.model->header.config;
     session.length = length;

@@ -224,6 +224,7 @@ Status read_body(linnet_session& session, const SnapshotHeader& header, Reader& 
 void copy(linnet_session& to, const linnet_session& from) {
     if (&to == &from) return;
     const linnet_model& model = *to.model;
+    forget_ahead(to);
     forget_pass(to);
     to.under_way = false;
     to.length = from.length;
