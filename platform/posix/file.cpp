@@ -9,8 +9,29 @@
 
 namespace linnet {
 
+namespace {
+
+constexpr size_t most = size_t{1} << 30;  // one call reads at most about 2 GiB on Linux
+
+}  // namespace
+
+int reopen_direct(int descriptor) {
+#if defined(__linux__) && defined(O_DIRECT)
+    const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
+    int direct;
+    do {
+        direct = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
+    } while (direct < 0 && errno == EINTR);
+    return direct;
+#else
+    (void)descriptor;
+    return -1;
+#endif
+}
+
 ReadOnlyFile::~ReadOnlyFile() {
     if (descriptor_ >= 0) close(descriptor_);
+    if (direct_ >= 0) close(direct_);
 }
 
 bool ReadOnlyFile::open(const std::string& path, std::string& problem) {
@@ -21,6 +42,8 @@ bool ReadOnlyFile::open(const std::string& path, std::string& problem) {
         return false;
     };
     if (descriptor_ >= 0) close(descriptor_);
+    if (direct_ >= 0) close(direct_);
+    direct_ = -1;
     // O_NONBLOCK, so that a named pipe is refused below and not waited for.
     do {
         descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -31,22 +54,61 @@ bool ReadOnlyFile::open(const std::string& path, std::string& problem) {
     if (S_ISDIR(status.st_mode)) return refuse("it is a folder, a file is needed");
     if (!S_ISREG(status.st_mode)) return refuse("it is not a regular file");
     size_ = static_cast<uint64_t>(status.st_size);
+    // The same file again, whatever its name stands for by now; a file system without direct reads refuses here or at the first one.
+    direct_ = reopen_direct(descriptor_);
+    direct_refused_.store(false, std::memory_order_relaxed);
     return true;
 }
 
-int32_t ReadOnlyFile::read(uint64_t offset, void* to, size_t bytes) const {
+int32_t ReadOnlyFile::read(uint64_t offset, void* to, size_t bytes) const { return read_fully(descriptor_, offset, to, bytes); }
+
+int32_t ReadOnlyFile::read_direct(uint64_t offset, void* to, size_t bytes) const {
+    if (refuses_direct()) return read(offset, to, bytes);
+    size_t done = 0;
+    const int32_t result = read_past_cache(direct_, offset, to, bytes, &done);
+    if (result == EINVAL) {
+        direct_refused_.store(true, std::memory_order_relaxed);
+    } else if (result != 0) {
+        return result;
+    }
+    return read(offset + done, static_cast<unsigned char*>(to) + done, bytes - done);
+}
+
+int32_t read_fully(int descriptor, uint64_t offset, void* to, size_t bytes) {
     auto* at = static_cast<unsigned char*>(to);
-    constexpr size_t most = size_t{1} << 30;  // one call reads at most about 2 GiB on Linux
     while (bytes != 0) {
-        const ssize_t got = pread(descriptor_, at, bytes < most ? bytes : most, static_cast<off_t>(offset));
+        const ssize_t got = pread(descriptor, at, bytes < most ? bytes : most, static_cast<off_t>(offset));
         if (got < 0) {
             if (errno == EINTR) continue;
             return errno;
         }
-        if (got == 0) return shrunk;
+        if (got == 0) return ReadOnlyFile::shrunk;
         at += got;
         offset += static_cast<uint64_t>(got);
         bytes -= static_cast<size_t>(got);
+    }
+    return 0;
+}
+
+int32_t read_past_cache(int descriptor, uint64_t offset, void* to, size_t bytes, size_t* done) {
+    *done = 0;
+    auto* at = static_cast<unsigned char*>(to);
+    if (descriptor < 0 || bytes < least_direct || offset % direct_alignment != 0 ||
+        reinterpret_cast<uintptr_t>(to) % direct_alignment != 0) {
+        return 0;
+    }
+    const size_t whole = bytes / direct_alignment * direct_alignment;
+    while (*done < whole) {
+        const size_t rest = whole - *done;
+        const ssize_t got = pread(descriptor, at + *done, rest < most ? rest : most, static_cast<off_t>(offset + *done));
+        if (got < 0) {
+            if (errno == EINTR) continue;
+            return errno;
+        }
+        // The end of the file lies inside these bytes: whoever reads on without alignment finds out where.
+        const size_t aligned = static_cast<size_t>(got) / direct_alignment * direct_alignment;
+        *done += aligned;
+        if (aligned == 0 || aligned != static_cast<size_t>(got)) break;
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 // A regular file, read at any place by any thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -23,11 +24,32 @@ public:
     // Exactly `bytes` bytes at `offset`. 0, or `shrunk`, or an errno. A file is read and never mapped, because a mapped file that
     // shrinks kills the process.
     int32_t read(uint64_t offset, void* to, size_t bytes) const;
+    // The same past the system's cache, as far as offset, memory and length allow it and the file system knows how; the rest, and
+    // everything where it does not, is read as above.
+    int32_t read_direct(uint64_t offset, void* to, size_t bytes) const;
+    // read_direct has nothing to read past the cache with.
+    bool refuses_direct() const { return direct_ < 0 || direct_refused_.load(std::memory_order_relaxed); }
 
 private:
     int descriptor_ = -1;
+    int direct_ = -1;  // the same file, opened with O_DIRECT; -1: not possible here
+    mutable std::atomic<bool> direct_refused_{false};
     uint64_t size_ = 0;
 };
+
+// Reads exactly `bytes` bytes of a descriptor: 0, ReadOnlyFile::shrunk or an errno. Short reads and EINTR are dealt with.
+int32_t read_fully(int descriptor, uint64_t offset, void* to, size_t bytes);
+// What can be read past the cache of what a descriptor opened with O_DIRECT (or -1) is asked for: *done bytes from the start, a
+// multiple of direct_alignment, possibly 0. 0 or an errno; EINVAL: this file system cannot do it.
+int32_t read_past_cache(int descriptor, uint64_t offset, void* to, size_t bytes, size_t* done);
+
+// The file of this descriptor once more, for reading past the cache; -1 where that is not possible.
+int reopen_direct(int descriptor);
+
+// Offsets, lengths and memory of reads past the cache: what every disk's sectors divide.
+constexpr size_t direct_alignment = 4096;
+// Below this many bytes the system's cache and its reading ahead serve better.
+constexpr size_t least_direct = 65536;
 
 // A sentence for what ReadOnlyFile::read returned.
 std::string read_problem(int32_t result);

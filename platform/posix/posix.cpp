@@ -1,124 +1,43 @@
 #include "platform/posix/posix.h"
 
-#include <signal.h>
 #include <time.h>
 
 #include <atomic>
-#include <condition_variable>
+#include <cerrno>
 #include <cstdio>
-#include <mutex>
 #include <optional>
-#include <system_error>
 
+#include "platform/posix/available_memory.h"
 #include "platform/posix/file.h"
+#include "platform/posix/read_ahead.h"
+#include "platform/posix/scratch_file.h"
 #include "platform/posix/thread_pool.h"
 
 namespace linnet {
 
 namespace {
 
-// Reads that go on while the caller computes: two places, one thread that starts with the first read.
-class ReadAhead {
-public:
-    explicit ReadAhead(const ReadOnlyFile& file) : file_(file) {}
-    ~ReadAhead() {
-        {
-            const std::lock_guard lock(mutex_);
-            ending_ = true;
-        }
-        changed_.notify_all();
-        if (thread_.joinable()) thread_.join();
-    }
+// Errors of the temporary file are told apart from the model's by this.
+constexpr int32_t scratch_errors = 1 << 16;
+// How long a look at the machine's memory is good for.
+constexpr uint64_t look_again = 1'000'000;
 
-    int32_t begin(uint64_t offset, void* to, size_t bytes, uint32_t* ticket) {
-        const std::lock_guard lock(mutex_);
-        for (uint32_t i = 0; i < 2; ++i) {
-            if (requests_[i].state != Request::free) continue;
-            requests_[i] = {Request::waiting, offset, to, bytes, 0, next_order_++};
-            *ticket = i;
-            if (!thread_.joinable()) start();
-            changed_.notify_all();
-            return 0;
-        }
-        return too_many;
-    }
-
-    int32_t wait(uint32_t ticket) {
-        if (ticket > 1) return too_many;
-        std::unique_lock lock(mutex_);
-        Request& request = requests_[ticket];
-        if (request.state == Request::free) return too_many;
-        if (!thread_.joinable() && request.state == Request::waiting) {
-            // The system gave no thread: the read happens here.
-            request.result = file_.read(request.offset, request.to, request.bytes);
-            request.state = Request::done;
-        }
-        changed_.wait(lock, [&] { return request.state == Request::done; });
-        request.state = Request::free;
-        return request.result;
-    }
-
-private:
-    static constexpr int32_t too_many = -2;
-    struct Request {
-        enum State { free, waiting, reading, done } state = free;
-        uint64_t offset = 0;
-        void* to = nullptr;
-        size_t bytes = 0;
-        int32_t result = 0;
-        uint64_t order = 0;
-    };
-
-    void start() {
-        sigset_t all;
-        sigset_t before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before);
-        try {
-            thread_ = std::thread([this] { serve(); });
-        } catch (const std::system_error&) {}
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    }
-
-    Request* oldest_waiting() {
-        Request* oldest = nullptr;
-        for (Request& request : requests_) {
-            if (request.state == Request::waiting && (oldest == nullptr || request.order < oldest->order)) oldest = &request;
-        }
-        return oldest;
-    }
-
-    void serve() {
-        std::unique_lock lock(mutex_);
-        for (;;) {
-            changed_.wait(lock, [&] { return ending_ || oldest_waiting() != nullptr; });
-            if (ending_) return;
-            Request& request = *oldest_waiting();
-            request.state = Request::reading;
-            lock.unlock();
-            const int32_t result = file_.read(request.offset, request.to, request.bytes);
-            lock.lock();
-            request.result = result;
-            request.state = Request::done;
-            changed_.notify_all();
-        }
-    }
-
-    const ReadOnlyFile& file_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    Request requests_[2];
-    uint64_t next_order_ = 0;
-    bool ending_ = false;
-    std::thread thread_;
-};
+uint64_t microseconds() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000u + static_cast<uint64_t>(now.tv_nsec) / 1000u;
+}
 
 }  // namespace
 
 struct PosixPlatform::State {
     ReadOnlyFile file;
     std::optional<ThreadPool> pool;
-    std::optional<ReadAhead> ahead;
+    ScratchFile scratch;
+    std::optional<ReadAhead> ahead;  // after what its threads read, so that it ends first
+    DirectReads direct = DirectReads::automatic;
+    std::atomic<bool> past_cache{false};  // what is the case with DirectReads::automatic
+    uint64_t looked = 0;                  // when, in microseconds; 0: never
     linnet_platform platform{};
     std::atomic<int32_t> interrupted{0};
     std::atomic<int32_t> last_failure{0};
@@ -141,20 +60,57 @@ struct PosixPlatform::State {
         State& state = of(context);
         return state.note(state.file.read(offset, to, bytes), bytes);
     }
+    // Reads that come again and again, in an order that defeats a cache smaller than the file: through the cache only where
+    // all of it has room there, with a quarter to spare for everybody else.
+    bool choose_direct() {
+        if (direct != DirectReads::automatic) return direct == DirectReads::always;
+        const uint64_t now = microseconds();
+        if (looked == 0 || now - looked > look_again) {
+            looked = now;
+            past_cache.store(file.size() + scratch.size() > available_memory() / 4 * 3, std::memory_order_relaxed);
+        }
+        return past_cache.load(std::memory_order_relaxed);
+    }
+
+    static int32_t file_read(void* source, uint64_t offset, void* to, size_t bytes) {
+        return static_cast<ReadOnlyFile*>(source)->read(offset, to, bytes);
+    }
+    static int32_t file_read_direct(void* source, uint64_t offset, void* to, size_t bytes) {
+        return static_cast<ReadOnlyFile*>(source)->read_direct(offset, to, bytes);
+    }
+    static int32_t of_scratch(int32_t result) { return result == 0 ? 0 : scratch_errors + result; }
+    static int32_t scratch_file_read(void* source, uint64_t offset, void* to, size_t bytes) {
+        return of_scratch(static_cast<ScratchFile*>(source)->read(offset, to, bytes));
+    }
+    static int32_t scratch_file_read_direct(void* source, uint64_t offset, void* to, size_t bytes) {
+        return of_scratch(static_cast<ScratchFile*>(source)->read_direct(offset, to, bytes));
+    }
+
     static int32_t begin_read(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket) {
         State& state = of(context);
-        const int32_t result = state.ahead->begin(offset, to, bytes, ticket);
+        const ReadAhead::Read how = state.choose_direct() ? file_read_direct : file_read;
+        const int32_t result = state.ahead->begin(how, &state.file, offset, to, bytes, ticket);
         return result == 0 ? state.note(0, bytes) : state.note(result, 0);
     }
     static int32_t wait(void* context, uint32_t ticket) {
         State& state = of(context);
         return state.note(state.ahead->wait(ticket), 0);
     }
-    static uint64_t ticks(void*) {
-        timespec now{};
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return static_cast<uint64_t>(now.tv_sec) * 1'000'000u + static_cast<uint64_t>(now.tv_nsec) / 1000u;
+    static int32_t scratch_write(void* context, uint64_t offset, const void* from, size_t bytes) {
+        State& state = of(context);
+        return state.note(of_scratch(state.scratch.write(offset, from, bytes)), 0);
     }
+    static int32_t scratch_read(void* context, uint64_t offset, void* to, size_t bytes) {
+        State& state = of(context);
+        const ReadAhead::Read how = state.choose_direct() ? scratch_file_read_direct : scratch_file_read;
+        return state.note(how(&state.scratch, offset, to, bytes), 0);
+    }
+    static int32_t begin_scratch_read(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket) {
+        State& state = of(context);
+        const ReadAhead::Read how = state.choose_direct() ? scratch_file_read_direct : scratch_file_read;
+        return state.note(state.ahead->begin(how, &state.scratch, offset, to, bytes, ticket), 0);
+    }
+    static uint64_t ticks(void*) { return microseconds(); }
     static void log(void*, const char* line) { fprintf(stderr, "linnet: %s\n", line); }
     static void parallel(void* context, linnet_task task, void* task_context, uint32_t count) {
         of(context).pool->run(task, task_context, count);
@@ -171,11 +127,14 @@ struct PosixPlatform::State {
 PosixPlatform::PosixPlatform() : state_(std::make_unique<State>()) {}
 PosixPlatform::~PosixPlatform() = default;
 
-bool PosixPlatform::open(const std::string& path, uint32_t threads, std::string& problem) {
+bool PosixPlatform::open(const std::string& path, uint32_t threads, std::string& problem, const PosixOptions& options) {
     State& state = *state_;
+    state.ahead.reset();
+    if (!state.scratch.choose(options.scratch_folder, path, problem)) return false;
     if (!state.file.open(path, problem)) return false;
     state.pool.emplace(threads == 0 ? available_threads() : threads);
-    state.ahead.emplace(state.file);
+    state.ahead.emplace();
+    state.direct = options.direct;
     linnet_platform& platform = state.platform;
     platform.version = LINNET_PLATFORM_VERSION;
     platform.context = &state;
@@ -183,6 +142,12 @@ bool PosixPlatform::open(const std::string& path, uint32_t threads, std::string&
     platform.read = State::read;
     platform.begin_read = State::begin_read;
     platform.wait = State::wait;
+    if (state.scratch.available()) {
+        platform.scratch_write = State::scratch_write;
+        platform.scratch_read = State::scratch_read;
+        platform.begin_scratch_read = State::begin_scratch_read;
+        platform.scratch_bytes = state.scratch.room();
+    }
     platform.ticks = State::ticks;
     platform.log = State::log;
     platform.parallel = State::parallel;
@@ -200,6 +165,21 @@ void PosixPlatform::watch(void (*each)(void*, uint64_t), void* context) {
     state_->watcher_context = context;
 }
 
-std::string PosixPlatform::problem() const { return read_problem(state_->last_failure.load(std::memory_order_relaxed)); }
+std::string PosixPlatform::problem() const {
+    const int32_t failure = state_->last_failure.load(std::memory_order_relaxed);
+    return read_problem(failure > scratch_errors / 2 ? failure - scratch_errors : failure);
+}
+
+std::string PosixPlatform::scratch_problem() const {
+    const int32_t failure = state_->last_failure.load(std::memory_order_relaxed);
+    if (failure <= scratch_errors / 2) return {};
+    if (failure == scratch_errors + ENOSPC || failure == scratch_errors + EDQUOT || failure == scratch_errors + EFBIG) {
+        return "The folder \"" + state_->scratch.folder() +
+               "\" has no room left for the keys and values that do not fit into memory. Make room there or name another one.";
+    }
+    return "The temporary file in \"" + state_->scratch.folder() + "\" cannot be used: " + problem() + ".";
+}
+
+bool PosixPlatform::reads_directly() const { return state_->choose_direct() && !state_->file.refuses_direct(); }
 
 }  // namespace linnet

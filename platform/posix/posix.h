@@ -10,6 +10,18 @@
 
 namespace linnet {
 
+// How reads that are begun (weights and caches that stream) reach the disk.
+enum class DirectReads {
+    automatic,  // through the system's cache while the file fits into the memory that is free, past it where not
+    always,     // past the cache, where the file system can
+    never,
+};
+
+struct PosixOptions {
+    DirectReads direct = DirectReads::automatic;
+    std::string scratch_folder;  // of the temporary file; empty: see ScratchFile::choose
+};
+
 // One model file. Not copied, not moved: platform() points into it.
 class PosixPlatform {
 public:
@@ -19,7 +31,7 @@ public:
     PosixPlatform& operator=(const PosixPlatform&) = delete;
 
     // Opens a file and starts threads - 1 workers (0: as many threads as this process may use). False: `problem` says why.
-    bool open(const std::string& path, uint32_t threads, std::string& problem);
+    bool open(const std::string& path, uint32_t threads, std::string& problem, const PosixOptions& options = {});
     const linnet_platform& platform() const;
     // Asks work under way to stop, from a signal handler; platform.yield answers 1 until it is called with false.
     void interrupt(bool value);
@@ -28,6 +40,10 @@ public:
     void watch(void (*each)(void* context, uint64_t bytes_read), void* context);
     // What the last read that failed met, for a person; empty if none has.
     std::string problem() const;
+    // A sentence for the same, where it was reading or writing the temporary file that failed; empty where it was not.
+    std::string scratch_problem() const;
+    // Whether reads that are begun go past the system's cache as things stand.
+    bool reads_directly() const;
 
 private:
     struct State;

@@ -1,4 +1,4 @@
-// The POSIX platform and the fake one: every byte or an error, every task once, memory that can be used.
+// The POSIX platform: every byte or an error, every task once, memory that can be used.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "platform/fake/fake.h"
 #include "platform/posix/file.h"
 #include "platform/posix/posix.h"
 #include "platform/posix/thread_pool.h"
@@ -209,31 +208,4 @@ TEST_CASE("arena memory is aligned, zero and all there") {
     CHECK_FALSE(memory.allocate(SIZE_MAX));
     CHECK_FALSE(memory.allocate(SIZE_MAX / 4));
     CHECK(memory.allocate(4096));
-}
-
-TEST_CASE("the fake platform breaks where it is told to") {
-    FakePlatform fake(counting_bytes(1000));
-    const linnet_platform& platform = fake.platform();
-    uint8_t buffer[100];
-    Faults faults;
-    faults.fail_read = 2;
-    faults.corrupt_read = 3;
-    faults.cancel_yield = 2;
-    fake.restart(faults);
-    CHECK(platform.read(platform.context, 0, buffer, 100) == 0);
-    CHECK(memcmp(buffer, fake.bytes().data(), 100) == 0);
-    CHECK(platform.read(platform.context, 0, buffer, 100) == faults.error);
-    CHECK(platform.read(platform.context, 0, buffer, 100) == 0);
-    CHECK(memcmp(buffer, fake.bytes().data(), 100) != 0);
-    CHECK(platform.read(platform.context, 950, buffer, 100) != 0);
-    CHECK(platform.yield(platform.context) == 0);
-    CHECK(platform.yield(platform.context) == 1);
-    CHECK(platform.yield(platform.context) == 0);
-    faults.mapped = true;
-    fake.restart(faults);
-    const auto* mapped = static_cast<const uint8_t*>(platform.map(platform.context, 64, 100));
-    REQUIRE(mapped != nullptr);
-    CHECK(reinterpret_cast<uintptr_t>(mapped) % 64 == 0);
-    CHECK(memcmp(mapped, fake.bytes().data() + 64, 100) == 0);
-    CHECK(platform.map(platform.context, 950, 100) == nullptr);
 }

@@ -49,6 +49,15 @@ void add_model_choices(CLI::App& command, ModelChoices& choices) {
         ->check(whole_number(1, 512));
     command.add_option("--kernels", choices.kernels, "scalar, avx2, avx512, … (the best; or the environment's LINNET_KERNELS)")
         ->type_name("NAME");
+    command
+        .add_option(
+            "--direct", choices.direct,
+            "Read what streams past the system's cache: on, off, or auto where the file is larger than free memory (auto)")
+        ->type_name("WHEN");
+    command
+        .add_option("--scratch-folder", choices.scratch_folder,
+                    "Where keys and values go that do not fit into memory ($TMPDIR, the model's folder or /var/tmp)")
+        ->type_name("FOLDER");
     command.add_flag("--no-verify", choices.no_verify, "Do not compare the weights' checksums while they load");
     command.add_flag("--progress", choices.progress, "Show progress even where stderr is no terminal");
 }
@@ -61,6 +70,13 @@ uint32_t kv_format(const std::string& name) {
     if (name == "f32") return LINNET_KV_F32;
     if (name == "int4") throw Failure(exit_usage, "--kv int4 is not available yet. Choose int8, f16 or f32.");
     throw Failure(exit_usage, "--kv: \"" + name + "\" is not one of int8, f16 and f32.");
+}
+
+DirectReads direct_reads(const std::string& when) {
+    if (when == "auto") return DirectReads::automatic;
+    if (when == "on") return DirectReads::always;
+    if (when == "off") return DirectReads::never;
+    throw Failure(exit_usage, "--direct: \"" + when + "\" is not one of auto, on and off.");
 }
 
 // All the memory that this machine can give to a process, swap included; UINT64_MAX where that is not known.
@@ -97,11 +113,15 @@ LoadedModel::LoadedModel(const ModelChoices& choices)
         if (environment != nullptr) kernels_ = environment;
     }
     if (!kernels_.empty()) options_.kernels = kernels_.c_str();
+    PosixOptions storage;
+    storage.direct = direct_reads(choices.direct);
+    storage.scratch_folder = choices.scratch_folder;
     std::string problem;
-    if (!posix_.open(file_, choices.threads, problem)) throw Failure(exit_bad_input, problem);
+    if (!posix_.open(file_, choices.threads, problem, storage)) throw Failure(exit_bad_input, problem);
 }
 
 void LoadedModel::require_platform(linnet_status status, const linnet_error& error) const {
+    if (status == LINNET_IO && !posix_.scratch_problem().empty()) throw Failure(exit_bad_input, posix_.scratch_problem());
     if (status == LINNET_IO && !posix_.problem().empty()) {
         throw Failure(exit_bad_input, "Cannot read \"" + file_ + "\": " + posix_.problem() + ".");
     }

@@ -10,11 +10,13 @@
 
 namespace linnet {
 
-// What the options --memory, --context, --threads, --kv, --kernels and --batch say.
+// What the options --memory, --context, --threads, --kv, --kernels, --batch and the like say.
 struct ModelChoices {
     std::string file;
     std::string memory;
     std::string kv = "int8";
+    std::string direct = "auto";
+    std::string scratch_folder;
     std::string kernels;  // empty: LINNET_KERNELS, or the best
     uint32_t context = 0;
     uint32_t threads = 0;
