@@ -22,6 +22,7 @@ EMSCRIPTEN_BINDINGS(linnet) {
         .function("info", &Model::info)
         .function("stopAddress", &Model::stop_address)
         .function("clearStop", &Model::clear_stop)
+        .function("readerAddress", &Model::reader_address)
         .function("tokenize", &Model::tokenize)
         .function("detokenize", &Model::detokenize)
         .function("chatTokens", &Model::chat_tokens)

@@ -28,6 +28,13 @@ std::vector<linnet_message> read_messages(const val& from, std::vector<std::stri
     return messages;
 }
 
+// What the storage for keys and values can hold; 0: there is none.
+uint64_t scratch_bytes(const val& options) {
+    const val bytes = options["scratchBytes"];
+    const double number = bytes.isNumber() ? bytes.as<double>() : 0;
+    return number >= 9e15 ? UINT64_MAX : number > 0 ? static_cast<uint64_t>(number) : 0;
+}
+
 }  // namespace
 
 val make_plan(val source, val options_value) {
@@ -35,8 +42,9 @@ val make_plan(val source, val options_value) {
     std::string kernels;
     read_options(options_value, options, kernels);
     const val threads = options_value["threads"];
-    // The plan has room for each thread, but none is started for it.
-    WasmPlatform platform(source, 1);
+    // The plan has room for each thread, but none is started for it; nor is anything read but the header.
+    ReaderChannel unused;
+    WasmPlatform platform(source, 1, options_value["reader"].isTrue() ? &unused : nullptr, scratch_bytes(options_value));
     linnet_platform table = platform.table();
     if (threads.isNumber() && threads.as<uint32_t>() > 1) {
         table.threads = threads.as<uint32_t>();
@@ -58,7 +66,9 @@ val Model::open(val source, val options_value) {
     std::string kernels;
     read_options(options_value, options, kernels);
     const val threads = options_value["threads"];
-    platform_ = std::make_unique<WasmPlatform>(source, threads.isNumber() ? threads.as<uint32_t>() : 1);
+    platform_ =
+        std::make_unique<WasmPlatform>(source, threads.isNumber() ? threads.as<uint32_t>() : 1,
+                                       options_value["reader"].isTrue() ? &reader_ : nullptr, scratch_bytes(options_value));
     linnet_plan plan{};
     linnet_error error{};
     linnet_status status = linnet_make_plan(&platform_->table(), &options, &plan, &error);
@@ -97,6 +107,8 @@ uint32_t Model::threads() const { return platform_ ? platform_->threads() : 1; }
 uint32_t Model::stop_address() const {
     return platform_ ? static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&platform_->stop())) : 0;
 }
+
+uint32_t Model::reader_address() const { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&reader_)); }
 
 void Model::clear_stop() {
     if (platform_) platform_->stop().store(0, std::memory_order_relaxed);

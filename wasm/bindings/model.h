@@ -23,13 +23,17 @@ public:
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
 
-    // { status, text?, plan fields }. `source` is platform/wasm's; options are linnet_options with `threads`.
+    // { status, text?, plan fields }. `source` is platform/wasm's; options are linnet_options with `threads`, with `reader` (true:
+    // a worker serves the words at reader_address()) and with `scratchBytes` (of storage for keys and values; absent: none).
     emscripten::val open(emscripten::val source, emscripten::val options);
     emscripten::val info() const;
     uint32_t threads() const;
     // Byte address of the word that stops (see WasmPlatform::stop).
     uint32_t stop_address() const;
     void clear_stop();
+    // Byte address of the words through which the reader is asked (platform/wasm/reader_channel.h). It must have ended before
+    // the model is deleted.
+    uint32_t reader_address() const;
 
     // { status, text?, tokens }
     emscripten::val tokenize(const std::string& text, uint32_t flags);
@@ -94,6 +98,7 @@ private:
     void finish(Slot& slot, const char* why, emscripten::val& result);
     linnet_status work(Slot& slot, double milliseconds, linnet_progress& progress, linnet_error& error);
 
+    ReaderChannel reader_;
     std::unique_ptr<WasmPlatform> platform_;
     void* arena_ = nullptr;
     linnet_model* model_ = nullptr;

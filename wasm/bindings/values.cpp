@@ -52,6 +52,8 @@ void read_sampling(const val& from, linnet_sampling& sampling) {
 
 void write_plan(const linnet_plan& plan, val& to) {
     to.set("weightsBytes", number(plan.weights_bytes));
+    to.set("mappedBytes", number(plan.mapped_bytes));
+    to.set("ringBytes", number(plan.ring_bytes));
     to.set("kvBytes", number(plan.kv_bytes));
     to.set("activationBytes", number(plan.activation_bytes));
     to.set("tokenizerBytes", number(plan.tokenizer_bytes));
@@ -60,10 +62,19 @@ void write_plan(const linnet_plan& plan, val& to) {
     to.set("totalBytes", number(plan.total_bytes));
     to.set("context", plan.context);
     to.set("batch", plan.batch);
+    to.set("span", plan.span);
     to.set("layersResident", plan.layers_resident);
     to.set("layersStreamed", plan.layers_streamed);
+    to.set("pageBytes", plan.page_bytes);
+    to.set("pages", plan.pages);
+    to.set("pieces", plan.pieces);
+    to.set("piecesResident", plan.pieces_resident);
+    to.set("piecesResidentAtStart", plan.pieces_resident_at_start);
     to.set("streamedBytesPerPass", number(plan.streamed_bytes_per_pass));
+    to.set("streamedBytesPerPassAtStart", number(plan.streamed_bytes_per_pass_at_start));
+    to.set("spilledBytes", number(plan.spilled_bytes));
     to.set("weightBytesPerToken", number(plan.weight_bytes_per_token));
+    to.set("kvBytesPerToken", number(plan.kv_bytes_per_token));
 }
 
 val info_value(const linnet_info& info) {
@@ -95,6 +106,10 @@ val stats_value(const linnet_stats& stats) {
     result.set("decodeMicroseconds", number(stats.decode_microseconds));
     result.set("bytesRead", number(stats.bytes_read));
     result.set("arenaBytes", number(stats.arena_bytes));
+    result.set("bytesStreamed", number(stats.bytes_streamed));
+    result.set("scratchBytesRead", number(stats.scratch_bytes_read));
+    result.set("scratchBytesWritten", number(stats.scratch_bytes_written));
+    result.set("passes", number(stats.passes));
     result.set("rebuilds", number(stats.rebuilds));
     return result;
 }

@@ -4,10 +4,10 @@ import { type BuildChoice, chooseBuild } from './builds.js';
 import { Connection, StartError } from './connection.js';
 import { LinnetError, abortReason } from './errors.js';
 import { ModelHandle } from './model.js';
-import { checkLoad, checkNames } from './options.js';
+import { checkLoad, checkNames, checkPlan } from './options.js';
 import { ProgressMeter } from './progress.js';
 import type { CallName, Calls, LoadRequest, ProgressEvent } from './protocol.js';
-import type { LoadOptions, Model, ModelSource, Models, Progress } from './types.js';
+import type { LoadOptions, Model, ModelSource, Models, Plan, PlanOptions, Progress } from './types.js';
 
 /** A worker in the middle of one long read does not hear a cancellation; after this it is ended. */
 const CANCEL_MILLISECONDS = 60;
@@ -38,10 +38,10 @@ function addressOf(source: string | URL, where: string): string {
   return address.href;
 }
 
-function sourceOf(source: ModelSource): string | Blob {
+function sourceOf(source: ModelSource, where: string): string | Blob {
   if (source instanceof Blob) return source;
-  if (typeof source === 'string' || source instanceof URL) return addressOf(source, 'Linnet.load');
-  throw new LinnetError('bad-argument', 'Linnet.load takes the address of a model, or a File or Blob with one.');
+  if (typeof source === 'string' || source instanceof URL) return addressOf(source, where);
+  throw new LinnetError('bad-argument', `${where} takes the address of a model, or a File or Blob with one.`);
 }
 
 function meter(onProgress: ((progress: Progress) => void) | undefined): ((event: ProgressEvent) => void) | undefined {
@@ -96,7 +96,7 @@ async function loadWith(
 
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const { threads, ...checked } = checkLoad(options);
-  const request: LoadRequest = { source: sourceOf(source), ...checked };
+  const request: LoadRequest = { source: sourceOf(source, 'Linnet.load'), ...checked };
   if (options.signal?.aborted === true) throw abortReason(options.signal);
   const folder = options.assets === undefined ? undefined : folderOf(options.assets);
   lastFolder = folder;
@@ -108,6 +108,15 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     if (!(error instanceof StartError) || threads !== 'auto' || choice.threads === 1) throw error;
     return loadWith(chooseBuild(1), folder, request, options);
   }
+}
+
+/** What loading it would take; the header alone is read, or fetched. */
+export async function plan(source: ModelSource, options: PlanOptions = {}): Promise<Plan> {
+  const { signal } = options;
+  const { threads, memory, context, kvFormat, residentSessions } = checkPlan(options);
+  if (signal?.aborted === true) throw abortReason(signal);
+  const request = { memory, context, kvFormat, residentSessions, threads: chooseBuild(threads).threads };
+  return storageCall('plan', { source: sourceOf(source, 'Linnet.plan'), ...request }, signal === undefined ? {} : { signal });
 }
 
 let shared: Connection | undefined;

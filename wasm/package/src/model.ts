@@ -3,9 +3,11 @@ import type { Connection } from './connection.js';
 import { LinnetError } from './errors.js';
 import { checkName, checkNames, checkPrompt, checkSession, checkText, checkTokens } from './options.js';
 import { SessionHandle } from './session.js';
+import { sweepScratch } from './store/scratch_file.js';
 import { AnswerStream } from './stream.js';
 import type {
   LogitsOptions,
+  MemoryUse,
   Model,
   ModelInfo,
   Plan,
@@ -71,11 +73,13 @@ export class ModelHandle implements Model {
     );
   }
 
-  async memory(): Promise<{ wasmBytes: number; arenaBytes: number }> {
+  async memory(): Promise<MemoryUse> {
     return this.connection.call('memory', null);
   }
 
   async unload(): Promise<void> {
     this.connection.end(new LinnetError('closed', 'The model was unloaded: load it again.'));
+    // What its worker had put aside: a worker that is ended removes nothing.
+    if (this.plan.spilledBytes > 0) await sweepScratch(true);
   }
 }

@@ -1,6 +1,6 @@
 // Options are checked at the edge: a name that does not exist is refused with the nearest one, a value with what it may be.
 import { LinnetError } from './errors.js';
-import type { Bytes, LoadOptions, Message, PromptOptions, Sampling, SessionOptions } from './types.js';
+import type { Bytes, LoadOptions, Message, PlanOptions, PromptOptions, Sampling, SessionOptions } from './types.js';
 import type { AnswerOptions, LoadRequest } from './protocol.js';
 import { MOST_THREADS } from './builds.js';
 
@@ -122,6 +122,8 @@ export const LOAD_OPTIONS = [
 
 const KV_FORMATS = { int8: 1, f16: 2, f32: 3 } as const;
 
+export const PLAN_OPTIONS = ['memory', 'context', 'threads', 'kv', 'residentSessions', 'signal'] as const;
+
 export type CheckedLoad = Omit<LoadRequest, 'source'> & { threads: 'auto' | number };
 
 export function checkLoad(options: LoadOptions): CheckedLoad {
@@ -142,6 +144,11 @@ export function checkLoad(options: LoadOptions): CheckedLoad {
     connections: inRange(options.connections ?? 4, 'connections', { least: 1, most: 16, whole: true }),
     threads: threads === 'auto' ? threads : inRange(threads, 'threads', { least: 1, most: MOST_THREADS, whole: true }),
   };
+}
+
+export function checkPlan(options: PlanOptions): CheckedLoad {
+  checkNames(options, PLAN_OPTIONS, 'Linnet.plan');
+  return checkLoad(options);
 }
 
 const SAMPLING_RANGES: Record<keyof Sampling, Range> = {

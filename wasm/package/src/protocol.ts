@@ -3,6 +3,7 @@ import type { ErrorCode } from './errors.js';
 import type {
   BuildName,
   LoadPhase,
+  MemoryUse,
   Message,
   ModelInfo,
   Plan,
@@ -27,12 +28,17 @@ export interface Setup {
   assets: Assets;
 }
 
-export interface LoadRequest {
+/** What a plan depends on. */
+export interface PlanRequest {
   source: string | Blob;
   memory: number;
   context: number;
   kvFormat: number;
   residentSessions: number;
+  threads: number;
+}
+
+export interface LoadRequest extends Omit<PlanRequest, 'threads'> {
   kernels: string;
   connections: number;
 }
@@ -81,7 +87,8 @@ export interface Calls {
   saved: { in: null; out: SavedSession[]; event: never };
   forget: { in: { name: string }; out: null; event: never };
   logitsHash: { in: { tokens: Int32Array }; out: string; event: never };
-  memory: { in: null; out: { wasmBytes: number; arenaBytes: number }; event: never };
+  plan: { in: PlanRequest; out: Plan; event: never };
+  memory: { in: null; out: MemoryUse; event: never };
   list: { in: null; out: StoredModel[]; event: never };
   size: { in: null; out: { usedBytes: number; freeBytes: number; persistent: boolean }; event: never };
   verify: { in: { url: string }; out: VerifyResult; event: ProgressEvent };

@@ -30,7 +30,8 @@ export interface Progress {
 }
 
 export interface LoadOptions {
-  /** The most memory that the model may take, weights and conversation and all. Default: what it needs. */
+  /** The most memory that the model may take, weights and conversation and all. Default: what it needs. A model that is larger is
+   *  read from storage as it computes, which makes it slower the more of it does not fit: Linnet.plan() says how much. */
   memory?: Bytes;
   /** Tokens that a conversation may have. Default: the model's own context, at most 4096. */
   context?: number;
@@ -53,21 +54,56 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
-/** Bytes of the model's memory by purpose. */
+/** Of LoadOptions, those that a plan depends on. */
+export type PlanOptions = Pick<LoadOptions, 'memory' | 'context' | 'threads' | 'kv' | 'residentSessions' | 'signal'>;
+
+/** Bytes of the model's memory by purpose: `totalBytes` is all that it takes.
+ *
+ *  Where everything fits under the ceiling, weights and conversations have their fixed places. Where it does not, they share a
+ *  pool of equal pages: some of the weights stay, the others are read from this device's storage in each pass over them. As a
+ *  conversation grows, its keys and values take pages from the weights; those that find no page are put aside in storage and read
+ *  back in each pass. Figures are those of full conversations unless they say otherwise. */
 export interface Plan {
+  /** Weights held in memory. */
   weightsBytes: number;
+  /** Always 0 in a browser: no file is mapped. */
+  mappedBytes: number;
+  /** Pages through which what is streamed passes. */
+  ringBytes: number;
+  /** Keys and values held in memory. */
   kvBytes: number;
+  /** Working memory of a pass. */
   activationBytes: number;
   tokenizerBytes: number;
   sessionBytes: number;
   otherBytes: number;
   totalBytes: number;
+  /** Tokens of a conversation. */
   context: number;
+  /** Tokens that are computed together. */
   batch: number;
+  /** Tokens of a prompt that one pass over the weights serves. */
+  span: number;
+  /** Layers of which nothing is streamed, and the others. */
   layersResident: number;
   layersStreamed: number;
+  /** 0: everything has its fixed place, and nothing is streamed. */
+  pageBytes: number;
+  /** Of the pool. */
+  pages: number;
+  /** That the weights are cut into; those of them that stay, and those that stay while conversations are empty. */
+  pieces: number;
+  piecesResident: number;
+  piecesResidentAtStart: number;
+  /** Weights that each pass reads from storage: with full conversations, and with empty ones. A token that is generated takes a
+   *  pass; of a prompt, `span` tokens share one. */
   streamedBytesPerPass: number;
+  streamedBytesPerPassAtStart: number;
+  /** Keys and values that are put aside in storage, and read back in each pass. */
+  spilledBytes: number;
+  /** What a generated token reads, wherever it lies. */
   weightBytesPerToken: number;
+  kvBytesPerToken: number;
 }
 
 export interface ModelInfo {
@@ -158,6 +194,25 @@ export interface Timings {
   prefillTokensPerSecond: number;
   decodeTokensPerSecond: number;
   firstTokenMilliseconds: number;
+  /** Read from storage for this answer since it had no place in memory. */
+  bytesStreamed: number;
+  /** Over the weights. */
+  passes: number;
+}
+
+/** A model's memory as it is now, in bytes. */
+export interface MemoryUse {
+  /** WebAssembly memory: the arena, the module itself, what calls need for a moment. */
+  wasmBytes: number;
+  /** The model's arena: the plan's total. */
+  arenaBytes: number;
+  /** Since the model was opened: read from its file, weights of these that had no place in memory, keys and values that were put
+   *  aside and read back, passes over the weights. */
+  bytesRead: number;
+  bytesStreamed: number;
+  scratchBytesRead: number;
+  scratchBytesWritten: number;
+  passes: number;
 }
 
 export interface Reply {
@@ -221,8 +276,7 @@ export interface Model {
   complete(text: string, options?: PromptOptions): ReplyStream;
   /** SHA-256 of the float32 logits of every one of these tokens, as `linnet logits --hash` prints it. */
   logitsHash(tokens: ArrayLike<number>, options?: LogitsOptions): Promise<string>;
-  /** The worker's memory as it is now, in bytes: WebAssembly memory, and what of it the model's arena is. */
-  memory(): Promise<{ wasmBytes: number; arenaBytes: number }>;
+  memory(): Promise<MemoryUse>;
   /** Ends the worker and gives its memory back. */
   unload(): Promise<void>;
 }
@@ -285,6 +339,9 @@ export interface CheckedFeature {
 
 export interface LinnetStatic {
   load(source: ModelSource, options?: LoadOptions): Promise<Model>;
+  /** What load() would take with these options, without loading: from the file's beginning, which is fetched where the model is
+   *  not stored. A ceiling that is too low is refused with the lowest that would do. */
+  plan(source: ModelSource, options?: PlanOptions): Promise<Plan>;
   check(): Promise<Check>;
   readonly models: Models;
   readonly version: string;

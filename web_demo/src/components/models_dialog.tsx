@@ -16,6 +16,7 @@ import { Button } from './controls.js';
 import { Dialog } from './dialog.js';
 import { LoadProgress, ProgressBar, progressText } from './load_progress.js';
 import { ModelChooser } from './model_chooser.js';
+import { PlanFigures } from './plan.js';
 import { ProblemNote } from './problem.js';
 
 function stateOf(model: ListedModel, open: boolean): string {
@@ -72,6 +73,7 @@ function Line({ model }: { model: ListedModel }) {
       {mine && state.kind === 'failed' && (
         <ProblemNote problem={{ ...state.problem, remedies: ['retry', 'settings'] }} onRetry={start} />
       )}
+      {open && <PlanFigures plan={state.model.plan} />}
       <Checked url={model.url} />
       {!loading && (
         <div class="row">
@@ -147,11 +149,14 @@ export function ModelsDialog() {
               <ProblemNote problem={{ ...state.problem, remedies: ['retry', 'settings'] }} onRetry={() => load(state.choice)} />
             )}
             {state.kind === 'ready' && (
-              <div class="row">
-                <Button onClick={unload} label={`Close ${state.choice.name}`}>
-                  Close
-                </Button>
-              </div>
+              <>
+                <PlanFigures plan={state.model.plan} />
+                <div class="row">
+                  <Button onClick={unload} label={`Close ${state.choice.name}`}>
+                    Close
+                  </Button>
+                </div>
+              </>
             )}
           </li>
         )}

@@ -1,12 +1,14 @@
 // Settings: how it looks, how it answers, what it may take of the device, and what this browser can do.
 import * as format from '../lib/format.js';
 import { load, loadIsStale, modelState } from '../state/model.js';
+import { preview } from '../state/plan.js';
 import { show } from '../state/screen.js';
 import { defaults, reset, set, settings, type Settings, type Theme } from '../state/settings.js';
 import { check } from '../state/site.js';
 import { Button, Field, NumberField } from './controls.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icon.js';
+import { PlanFigures } from './plan.js';
 
 interface Numbered {
   name: Exclude<keyof Settings, 'theme' | 'system'>;
@@ -69,11 +71,14 @@ const device: Numbered[] = [
     step: 1,
     empty: 'as many as help',
   },
+];
+
+const memory: Numbered[] = [
   {
     name: 'memory',
     label: 'Memory, MB',
-    hint: 'The most that it may take.',
-    min: 16,
+    hint: 'The most that it may take. With less than it needs, more of the model is read from this device’s storage for each word.',
+    min: 1,
     max: 16000,
     step: 1,
     empty: 'what it needs',
@@ -118,16 +123,24 @@ function ThemeSwitch() {
 
 function Plan() {
   const state = modelState.value;
-  if (state.kind !== 'ready') return null;
+  if (state.kind !== 'ready') return <Preview />;
   const { plan, info } = state.model;
-  const rest = plan.totalBytes - plan.weightsBytes - plan.kvBytes;
   return (
-    <p class="hint">
-      {state.choice.name} takes {format.bytes(plan.totalBytes)}: {format.bytes(plan.weightsBytes)} of weights,{' '}
-      {format.bytes(plan.kvBytes)} for {format.number(info.context)} tokens of context, {format.bytes(rest)} for the rest.
-      Kernels: {info.kernels}, {format.count(info.threads, 'thread')}.
-    </p>
+    <>
+      <PlanFigures plan={plan} />
+      <p class="hint">
+        {state.choice.name}. Kernels: {info.kernels}, {format.count(info.threads, 'thread')}.
+      </p>
+    </>
   );
+}
+
+/** What these settings would come to. */
+function Preview() {
+  const found = preview.value;
+  if (!found) return null;
+  if ('plan' in found) return <PlanFigures plan={found.plan} />;
+  return <p class="hint bad">{found.problem}</p>;
 }
 
 const names: Record<string, string> = {
@@ -183,13 +196,17 @@ export function SettingsDialog() {
       <Numbers fields={answers} />
       <h3 class="section">This device</h3>
       <Numbers fields={device} />
+      <Numbers fields={memory} />
       {loadIsStale.value && state.kind === 'ready' ? (
-        <div class="row stale" role="status">
-          <span>These hold when the model is opened anew.</span>
-          <Button kind="primary" onClick={() => load(state.choice)}>
-            Open it anew
-          </Button>
-        </div>
+        <>
+          <Preview />
+          <div class="row stale" role="status">
+            <span>These hold when the model is opened anew.</span>
+            <Button kind="primary" onClick={() => load(state.choice)}>
+              Open it anew
+            </Button>
+          </div>
+        </>
       ) : (
         <Plan />
       )}

@@ -2,7 +2,7 @@
 import * as format from '../lib/format.js';
 import { answeringHere, liveSpeed, running } from '../state/answer.js';
 import { current } from '../state/conversations.js';
-import { memoryBytes, modelState } from '../state/model.js';
+import { memoryBytes, modelState, streamedPerToken } from '../state/model.js';
 import { show } from '../state/screen.js';
 import { check, online, siteStored } from '../state/site.js';
 
@@ -42,6 +42,11 @@ export function StatusLine() {
       )}
       {state.kind === 'ready' && memoryBytes.value > 0 && (
         <span title="Memory of the model’s worker">{format.bytes(memoryBytes.value)}</span>
+      )}
+      {state.kind === 'ready' && streamedPerToken.value > 0 && (
+        <span title="Read from this device’s storage for each token, since the model may not take more memory">
+          {format.bytes(streamedPerToken.value)} read a token
+        </span>
       )}
       {state.kind === 'ready' && last?.usage && (
         <span title="Tokens of this conversation, of those that fit">

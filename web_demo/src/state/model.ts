@@ -1,6 +1,6 @@
 // The one model that is open in this tab: choosing, loading, and what it takes while it runs.
 import { computed, effect, signal } from '@preact/signals';
-import { Linnet, type Model, type Progress } from 'linnet';
+import { Linnet, type MemoryUse, type Model, type Progress } from 'linnet';
 import { nameOf, offered, readStored, stored } from './library.js';
 import { isAbort, problemOf, type Problem } from './problems.js';
 import { settings } from './settings.js';
@@ -17,10 +17,12 @@ export type ModelState =
 export const modelState = signal<ModelState>({ kind: 'none' });
 export const choice = signal<Choice | undefined>(undefined);
 export const memoryBytes = signal(0);
+/** Bytes that are read from storage for a token, as of the last looks; 0: all of the model is in memory. */
+export const streamedPerToken = signal(0);
 
 const choiceKey = 'linnet-model';
 
-const loadOptions = computed(() => {
+export const loadOptions = computed(() => {
   const { context, threads, memory } = settings.value;
   return {
     ...(context ? { context } : {}),
@@ -108,6 +110,8 @@ export async function unload(): Promise<void> {
   if (state.kind !== 'ready') return;
   for (const each of beforeUnload) each();
   memoryBytes.value = 0;
+  streamedPerToken.value = 0;
+  lastUse = undefined;
   await state.model.unload().catch(() => undefined);
 }
 
@@ -149,12 +153,19 @@ function recall(): Choice | undefined {
   }
 }
 
+let lastUse: MemoryUse | undefined;
+
 export async function readMemory(): Promise<void> {
   const state = modelState.value;
   if (state.kind !== 'ready') return;
   try {
-    const { wasmBytes } = await state.model.memory();
-    if (modelState.value === state) memoryBytes.value = wasmBytes;
+    const use = await state.model.memory();
+    if (modelState.value !== state) return;
+    memoryBytes.value = use.wasmBytes;
+    const passes = use.passes - (lastUse?.passes ?? 0);
+    const streamed = (of: MemoryUse): number => of.bytesStreamed + of.scratchBytesRead;
+    if (passes > 0) streamedPerToken.value = (streamed(use) - (lastUse ? streamed(lastUse) : 0)) / passes;
+    lastUse = use;
   } catch {
     // The model went away in the meantime.
   }

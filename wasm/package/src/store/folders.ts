@@ -4,8 +4,9 @@
 //         state-0, state-1      what is known of the model and which chunks are there (entry.ts)
 //         data                  the .linnet file; its size from the beginning, chunks come in any order
 //         source                a GGUF file while it is fetched and converted
+//     linnet/scratch/<name>     keys and values of a model that is open, where they do not fit into its memory (scratch_file.ts)
 //
-// Only this folder belongs to the store. No name from an address or a file becomes a name in it.
+// Only these folders belong to the store. No name from an address or a file becomes a name in them.
 import { LinnetError } from '../errors.js';
 import { sha256 } from './digest.js';
 
@@ -40,14 +41,22 @@ export async function rootFolder(create: boolean): Promise<FileSystemDirectoryHa
     );
   }
   try {
-    let folder = await navigator.storage.getDirectory();
-    for (const name of rootPath) folder = await folder.getDirectoryHandle(name, { create });
-    return folder;
+    return await folderAt(rootPath, create);
   } catch (error) {
     if (isNamed(error, 'NotFoundError')) return null;
     throw storageError(error);
   }
 }
+
+/** Throws what the browser throws. */
+export async function folderAt(path: readonly string[], create: boolean): Promise<FileSystemDirectoryHandle> {
+  let folder = await navigator.storage.getDirectory();
+  for (const name of path) folder = await folder.getDirectoryHandle(name, { create });
+  return folder;
+}
+
+/** Where a file of a model's folder stands, from the root on. */
+export const pathOf = (folder: FileSystemDirectoryHandle, name: FileName): string[] => [...rootPath, folder.name, name];
 
 export async function modelFolder(key: string, create: boolean): Promise<FileSystemDirectoryHandle | null> {
   const root = await rootFolder(create);

@@ -11,11 +11,17 @@ export interface ObtainOptions {
   converter: () => Promise<Converter>;
 }
 
+export type PeekOptions = Pick<ObtainOptions, 'checksums' | 'signal'>;
+
 export interface Store {
   /** The model of this address: from storage where it is complete, else downloaded (and taken up where it was left). */
   obtain(url: string, options: ObtainOptions): Promise<ByteSource>;
   /** A file of the person's: in place where it is a .linnet file; a GGUF file is converted into storage. */
   obtainFile(file: Blob, options: ObtainOptions): Promise<ByteSource>;
+  /** What the plan of a model is made from, and no more: of a stored one or from its server; of a file of the person's. The
+   *  weights cannot be read from it. */
+  peek(url: string, options: PeekOptions): Promise<ByteSource>;
+  peekFile(file: Blob, options: PeekOptions): Promise<ByteSource>;
   list(): Promise<StoredModel[]>;
   size(): Promise<{ usedBytes: number; freeBytes: number; persistent: boolean }>;
   verify(url: string, options: { checksums: Checksums; report: ReportProgress; signal: AbortSignal }): Promise<VerifyResult>;

@@ -3,6 +3,7 @@
 //     fetch:<key>   held by the one that downloads, repairs or deletes; waited for
 //     use:<key>     shared by those that read; exclusively held by the one that writes. Only ever taken under fetch:<key>,
 //                   so that nothing comes in between; a refusal means that a tab reads the model at this moment.
+//     scratch:<name>  held by the worker whose keys and values stand in that file
 import { abortReason, LinnetError } from '../errors.js';
 import type { LoadPhase } from '../types.js';
 import type { ReportProgress } from '../worker/byte_source.js';
@@ -75,6 +76,21 @@ export function tryFetchNow(key: string): Promise<Release | null> {
 
 export async function acquireRead(key: string, signal: AbortSignal): Promise<Release> {
   return (await acquire(`use:${key}`, { mode: 'shared', wait: true, signal }))!;
+}
+
+/** Held as long as the worker lives. */
+export async function holdScratch(name: string): Promise<Release> {
+  return (await acquire(`scratch:${name}`, { mode: 'exclusive', wait: true }))!;
+}
+
+/** null: the file is in use. `soon`: who has it may be about to end. */
+export function tryScratch(name: string, soon: boolean): Promise<Release | null> {
+  return soon ? acquireSoon(`scratch:${name}`) : acquire(`scratch:${name}`, { mode: 'exclusive', wait: false });
+}
+
+/** null: a tab writes the model at this moment. */
+export function tryRead(key: string): Promise<Release | null> {
+  return acquire(`use:${key}`, { mode: 'shared', wait: false });
 }
 
 const channelName = 'linnet-downloads';

@@ -1,7 +1,8 @@
 // Reading a model at once and in any order, as the wasm module wants it: from storage, or from a file of the person's.
 import { LinnetError } from '../errors.js';
 import type { ByteSource } from '../worker/byte_source.js';
-import { isNamed, storageError, type FileName } from './folders.js';
+import { folderAt, isNamed, pathOf, storageError, whileHeld, type FileName } from './folders.js';
+import { readAt } from './sync_access.js';
 
 /** `release` is called once, when the source is closed. */
 export async function openStored(
@@ -11,13 +12,37 @@ export async function openStored(
   release: () => void,
 ): Promise<ByteSource> {
   try {
-    const file = await folder.getFileHandle(name);
-    const handle = await sharedHandle(file);
-    if (handle === null) return fileSource(await file.getFile(), storedAs, release);
-    return handleSource(handle, storedAs, release);
+    return await openHandle(await folder.getFileHandle(name), pathOf(folder, name), storedAs, release);
   } catch (error) {
     throw storageError(error);
   }
+}
+
+/** What `ByteSource.elsewhere` names, opened once more in another worker. Throws what the browser throws. */
+export async function openPath(model: string[] | Blob): Promise<ByteSource> {
+  if (model instanceof Blob) return fileSource(model);
+  return openHandle(await fileAt(model), model);
+}
+
+/** The file of a model for its keys and values, open for this worker alone. Throws what the browser throws. */
+export async function scratchHandle(path: string[]): Promise<FileSystemSyncAccessHandle> {
+  const file = await fileAt(path);
+  return whileHeld(() => file.createSyncAccessHandle());
+}
+
+async function fileAt(path: string[]): Promise<FileSystemFileHandle> {
+  return (await folderAt(path.slice(0, -1), false)).getFileHandle(path.at(-1) as string);
+}
+
+async function openHandle(
+  file: FileSystemFileHandle,
+  path: string[],
+  storedAs?: string,
+  release: () => void = () => {},
+): Promise<ByteSource> {
+  const handle = await sharedHandle(file);
+  if (handle === null) return fileSource(await file.getFile(), storedAs, release);
+  return handleSource(handle, path, storedAs, release);
 }
 
 /** A handle that other tabs may have too; null where this browser gives only exclusive ones. */
@@ -36,25 +61,23 @@ async function sharedHandle(file: FileSystemFileHandle): Promise<FileSystemSyncA
   return null;
 }
 
-function handleSource(handle: FileSystemSyncAccessHandle, storedAs: string, release: () => void): ByteSource {
+function handleSource(
+  handle: FileSystemSyncAccessHandle,
+  path: string[],
+  storedAs: string | undefined,
+  release: () => void,
+): ByteSource {
   let open = true;
   return {
     storedAs,
+    elsewhere: path,
     size: handle.getSize(),
     read(offset, into) {
       if (!open) return 0;
       try {
-        return handle.read(into as Uint8Array<ArrayBuffer>, { at: offset });
+        return readAt(handle, offset, into);
       } catch {
-        // Some browsers do not read into memory that threads share.
-        try {
-          const copy = new Uint8Array(into.length);
-          const bytes = handle.read(copy, { at: offset });
-          into.set(copy.subarray(0, bytes));
-          return bytes;
-        } catch {
-          return 0;
-        }
+        return 0;
       }
     },
     close() {
@@ -73,6 +96,7 @@ export function fileSource(file: Blob, storedAs?: string, release: () => void = 
   let problem = '';
   return {
     storedAs,
+    elsewhere: file,
     size: file.size,
     get problem() {
       return problem;

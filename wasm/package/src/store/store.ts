@@ -9,12 +9,14 @@ import type { Job } from './job.js';
 import { acquireFetch, acquireRead, announcing, tryFetch, tryFetchNow, tryWrite } from './locks.js';
 import { fetchModel, loadEntry } from './obtain.js';
 import { openFile } from './open_file.js';
+import { peek, peekFile } from './peek.js';
 import { entries, freeBytes, keys } from './quota.js';
 import { openStored } from './reader.js';
 import { verifyStored } from './verify.js';
 
 export function createStore(): Store {
-  return { obtain, obtainFile: (file, options) => openFile(file, options, obtainWith), list, size, verify, delete: remove };
+  const obtainFile: Store['obtainFile'] = (file, options) => openFile(file, options, obtainWith);
+  return { obtain, obtainFile, peek, peekFile, list, size, verify, delete: remove };
 }
 
 function obtain(address: string, options: ObtainOptions): Promise<ByteSource> {

@@ -51,6 +51,7 @@ export async function generate(
 ): Promise<Generated> {
   const session = engine.acquire(owner, prompt);
   const start = performance.now();
+  const before = engine.stats(session);
   let text = '';
   let held = ''; // certain, and not sent yet
   const tokens: number[] = [];
@@ -102,6 +103,7 @@ export async function generate(
   }
   const end = performance.now();
   const decode = read ? end - readAt : 0;
+  const stats = engine.stats(session);
   return {
     text,
     finish,
@@ -113,6 +115,8 @@ export async function generate(
       prefillTokensPerSecond: read ? rate(total, readAt - start) : 0,
       decodeTokensPerSecond: rate(tokens.length, decode),
       firstTokenMilliseconds: firstAt === 0 ? 0 : firstAt - askedAt,
+      bytesStreamed: stats.bytesStreamed + stats.scratchBytesRead - before.bytesStreamed - before.scratchBytesRead,
+      passes: stats.passes - before.passes,
     },
   };
 }

@@ -8,6 +8,8 @@ export interface ByteSource {
   readonly problem?: string;
   /** The address under which the store has it; absent where it is read from a file of the person's in place. */
   readonly storedAs?: string;
+  /** What another worker opens the same by: a path in the private file system, or the file. */
+  readonly elsewhere?: string[] | Blob;
   /** Fills `into` from `offset` on and returns the bytes read: fewer at the end or after an error. Never throws. */
   read(offset: number, into: Uint8Array): number;
   close(): void;

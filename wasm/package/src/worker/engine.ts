@@ -1,7 +1,7 @@
 // The open model: the module's answers become values or LinnetErrors, and its few sessions become slots that conversations use
 // in turn.
 import { LinnetError, type ErrorCode } from '../errors.js';
-import type { Message, ModelInfo, Plan } from '../types.js';
+import type { MemoryUse, Message, ModelInfo, Plan } from '../types.js';
 import type { ByteSource } from './byte_source.js';
 import { SLICE_MILLISECONDS } from './pause.js';
 import {
@@ -12,6 +12,8 @@ import {
   type ModuleModel,
   type ModuleOptions,
   type ModuleProgress,
+  type ModuleSource,
+  type ModuleStats,
   type ModuleStep,
   type SnapshotSink,
 } from './module.js';
@@ -46,22 +48,30 @@ export function commonPrefix(a: Int32Array, b: Int32Array): number {
   return same;
 }
 
+/** What is opened: a model of the module's, and what it reads from. */
+export interface Opened {
+  module: LinnetModule;
+  model: ModuleModel;
+  source: ModuleSource;
+  /** Why the storage failed, where it did. */
+  problem(): LinnetError | undefined;
+}
+
 export class Engine {
   readonly info: ModelInfo;
   readonly plan: Plan;
+  private readonly module: LinnetModule;
   private readonly model: ModuleModel;
+  private readonly problem: () => LinnetError | undefined;
   private readonly slots: Slot[] = [];
   private clock = 0;
 
-  constructor(
-    private readonly module: LinnetModule,
-    source: ByteSource,
-    options: ModuleOptions & { sessions: number },
-  ) {
-    this.model = new module.Model();
+  constructor({ module, model, source, problem }: Opened, options: ModuleOptions & { sessions: number }) {
+    this.module = module;
+    this.model = model;
+    this.problem = problem;
     const { status, text, ...plan } = this.model.open(source, options);
-    if (status !== 'ok') this.model.delete();
-    good(text === undefined ? { status } : { status, text });
+    this.good(text === undefined ? { status } : { status, text });
     this.plan = plan;
     // What else the module tells of itself (numbers of tokens) is not the page's.
     const { name, vocabulary, hidden, layers, heads, kvHeads, headDim, feedForward, ...more } = this.model.info();
@@ -71,6 +81,13 @@ export class Engine {
     for (let i = 0; i < options.sessions; ++i) {
       this.slots.push({ session: good(this.model.openSession()).session, owner: null, usedAt: 0 });
     }
+  }
+
+  /** As `good`; where storage has failed with what the browser says of it. */
+  private good<Value extends Answer>(answer: Value): Value {
+    const problem = answer.status === 'input/output' ? this.problem() : undefined;
+    if (problem === undefined) return good(answer);
+    throw new LinnetError(problem.code, `${problem.message} (${answer.text ?? answer.status})`, { cause: problem });
   }
 
   // ---- text ----
@@ -115,7 +132,7 @@ export class Engine {
   }
 
   evaluate(session: number, tokens: Int32Array, milliseconds: number): ModuleProgress {
-    return good(this.model.evaluate(session, tokens, milliseconds));
+    return this.good(this.model.evaluate(session, tokens, milliseconds));
   }
 
   logits(session: number): Float32Array {
@@ -125,11 +142,11 @@ export class Engine {
   }
 
   begin(session: number, options: GenerationOptions): void {
-    good(this.model.begin(session, options));
+    this.good(this.model.begin(session, options));
   }
 
   step(session: number): ModuleStep {
-    return good(this.model.step(session, SLICE_MILLISECONDS));
+    return this.good(this.model.step(session, SLICE_MILLISECONDS));
   }
 
   // ---- keys and values ----
@@ -152,7 +169,7 @@ export class Engine {
 
   save(owner: object, sink: SnapshotSink): void {
     const slot = this.slots.find((each) => each.owner === owner);
-    if (slot !== undefined) good(this.model.saveSession(slot.session, sink));
+    if (slot !== undefined) this.good(this.model.saveSession(slot.session, sink));
   }
 
   /** False: it could not be used, and the tokens are computed again. */
@@ -160,7 +177,24 @@ export class Engine {
     return this.model.restoreSession(this.acquire(owner, tokens), source).status === 'ok';
   }
 
-  memory(): { wasmBytes: number; arenaBytes: number } {
-    return { wasmBytes: this.module.wasmMemory.buffer.byteLength, arenaBytes: this.plan.totalBytes };
+  // ---- what it takes ----
+
+  /** Of the session that this owner has, or of any. */
+  stats(session: number): ModuleStats {
+    return this.model.stats(session);
+  }
+
+  memory(): MemoryUse {
+    const sums = this.slots.map((slot) => this.stats(slot.session));
+    const sum = (name: keyof ModuleStats): number => sums.reduce((all, each) => all + each[name], 0);
+    return {
+      wasmBytes: this.module.wasmMemory.buffer.byteLength,
+      arenaBytes: this.plan.totalBytes,
+      bytesRead: sums[0]?.bytesRead ?? 0,
+      bytesStreamed: sum('bytesStreamed'),
+      scratchBytesRead: sum('scratchBytesRead'),
+      scratchBytesWritten: sum('scratchBytesWritten'),
+      passes: sum('passes'),
+    };
   }
 }

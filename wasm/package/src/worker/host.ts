@@ -1,17 +1,18 @@
 // What the worker's calls are about: the wasm module, the open model, its conversations, and storage.
 import { LinnetError } from '../errors.js';
-import type { AnswerEvent, Calls, LoadRequest, ProgressEvent, SessionState, Setup } from '../protocol.js';
+import type { AnswerEvent, Calls, LoadRequest, PlanRequest, ProgressEvent, SessionState, Setup } from '../protocol.js';
 import type { Message, ModelInfo, Plan, Reply, Sampling, SavedSession, VerifyResult } from '../types.js';
 import { generate } from './answer.js';
 import type { ByteSource, ReportProgress } from './byte_source.js';
 import { chats } from './chats.js';
 import { Conversation } from './conversation.js';
 import { checksumsOf } from './checksums.js';
-import { Engine } from './engine.js';
+import { Engine, good } from './engine.js';
 import { logitsHash } from './logits_hash.js';
-import type { LinnetModule } from './module.js';
+import type { LinnetModule, ModuleOptions } from './module.js';
 import { Sha256 } from './sha256.js';
 import { fastestKernels, startModule } from './start_module.js';
+import { startStreaming, streamingOptions, type Streaming } from './streaming.js';
 import { Turns } from './turns.js';
 import { createConverter } from '../convert/converter.js';
 import type { Converter } from '../store/interface.js';
@@ -61,40 +62,62 @@ export class Host {
     const source = await obtain();
     let opened: Engine;
     try {
-      opened = this.openFrom(source, module, request, signal, event);
+      opened = await this.openFrom(source, module, request, signal, event);
     } catch (error) {
       // The core found damage in what is stored: it is fetched anew, once.
       const damaged = error instanceof LinnetError && error.code === 'bad-file';
       if (!damaged || source.storedAs === undefined) throw error;
       if ((await this.store.verify(source.storedAs, options)).ok) throw error;
-      opened = this.openFrom(await obtain(), module, request, signal, event);
+      opened = await this.openFrom(await obtain(), module, request, signal, event);
     }
     this.opened = opened;
     return { info: opened.info, plan: opened.plan };
   }
 
-  private openFrom(
+  private async openFrom(
     source: ByteSource,
     module: LinnetModule,
     request: LoadRequest,
     signal: AbortSignal,
     event: (event: ProgressEvent) => void,
-  ): Engine {
+  ): Promise<Engine> {
+    const model = new module.Model();
+    let streaming: Streaming | undefined;
     try {
       signal.throwIfAborted();
       this.modelId = identityOf(source);
-      return new Engine(module, this.counted(source, event), {
-        memory: request.memory,
-        context: request.context,
-        kvFormat: request.kvFormat,
-        sessions: request.residentSessions,
-        threads: this.setup.threads,
+      const options = {
+        ...moduleOptions(request, this.setup.threads),
         kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
-      });
+      };
+      streaming = await startStreaming(module, model, source, this.counted(source, event), options);
+      signal.throwIfAborted();
+      return new Engine({ ...streaming, module, model }, { ...options, ...streaming.options });
     } catch (error) {
       const problem = source.problem ?? '';
+      await streaming?.close();
+      model.delete();
       source.close();
       throw problem === '' ? error : new LinnetError('storage', problem, { cause: error });
+    }
+  }
+
+  /** What loading this would take, without loading it. */
+  async plan(request: PlanRequest, signal: AbortSignal): Promise<Plan> {
+    const module = await this.startedModule();
+    const options = { checksums: checksumsOf(module), signal };
+    const source =
+      typeof request.source === 'string'
+        ? await this.store.peek(request.source, options)
+        : await this.store.peekFile(request.source, options);
+    try {
+      const asked = moduleOptions(request, request.threads);
+      const { scratchBytes } = await streamingOptions(module, source, asked);
+      const { status, text, ...plan } = module.makePlan(source, { ...asked, reader: request.threads > 1, scratchBytes });
+      good(text === undefined ? { status } : { status, text });
+      return plan;
+    } finally {
+      source.close();
     }
   }
 
@@ -262,6 +285,14 @@ export class Host {
   }
 }
 
+const moduleOptions = (request: PlanRequest | LoadRequest, threads: number): ModuleOptions & { sessions: number } => ({
+  memory: request.memory,
+  context: request.context,
+  kvFormat: request.kvFormat,
+  sessions: request.residentSessions,
+  threads,
+});
+
 const reportTo =
   (event: (event: ProgressEvent) => void): ReportProgress =>
   (phase, loaded, total, resumedFrom) =>
@@ -287,5 +318,7 @@ const NOTHING_SAID: Reply = {
     prefillTokensPerSecond: 0,
     decodeTokensPerSecond: 0,
     firstTokenMilliseconds: 0,
+    bytesStreamed: 0,
+    passes: 0,
   },
 };

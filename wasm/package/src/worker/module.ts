@@ -15,6 +15,29 @@ export interface ModuleOptions {
   kvFormat?: number;
   threads?: number;
   kernels?: string;
+  /** A reader serves the words at readerAddress(). */
+  reader?: boolean;
+  /** Of storage for keys and values; 0 or absent: there is none. */
+  scratchBytes?: number;
+}
+
+/** Storage for keys and values where there is no reader. Both give the bytes that were transferred. Never throw. */
+export interface ScratchAccess {
+  read(offset: number, into: Uint8Array): number;
+  write(offset: number, from: Uint8Array): number;
+}
+
+export interface ModuleSource extends Pick<ByteSource, 'size' | 'read'> {
+  scratch?: ScratchAccess;
+}
+
+/** Sums since the model was opened or, where it says so, of one session. */
+export interface ModuleStats {
+  bytesRead: number;
+  bytesStreamed: number;
+  scratchBytesRead: number;
+  scratchBytesWritten: number;
+  passes: number;
 }
 
 export interface GenerationOptions extends Sampling {
@@ -47,7 +70,8 @@ export const CHAT_CONTINUES = 2;
 export const TEXT_PLAIN = 0;
 
 export interface ModuleModel {
-  open(source: ByteSource, options: ModuleOptions): Answer & Plan;
+  open(source: ModuleSource, options: ModuleOptions): Answer & Plan;
+  readerAddress(): number;
   info(): ModelInfo;
   tokenize(text: string, flags: number): Answer & { tokens: Int32Array };
   detokenize(tokens: Int32Array, flags: number): Answer & { piece: string };
@@ -63,6 +87,7 @@ export interface ModuleModel {
   restoreSession(session: number, source: ByteSource): Answer;
   evaluate(session: number, tokens: Int32Array, milliseconds: number): Answer & ModuleProgress;
   logits(session: number): Float32Array | null;
+  stats(session: number): ModuleStats;
   begin(session: number, options: GenerationOptions): Answer;
   step(session: number, milliseconds: number): ModuleStep;
   delete(): void;
@@ -70,7 +95,7 @@ export interface ModuleModel {
 
 export interface LinnetModule {
   Model: new () => ModuleModel;
-  makePlan(source: ByteSource, options: ModuleOptions): Answer & Plan;
+  makePlan(source: ModuleSource, options: ModuleOptions): Answer & Plan;
   kernelNames(): string[];
   fileLayout(header: Uint8Array): Answer & FileLayout;
   metadataProblem(header: Uint8Array, metadata: Uint8Array): string;

@@ -1,6 +1,8 @@
-// The worker: takes the page's calls, each by its id, and answers them. One model at most is open in it.
+// The worker: takes the page's calls, each by its id, and answers them. One model at most is open in it. Under another name this
+// file is the reader, which reads for the worker that has started it.
 import { LinnetError } from '../errors.js';
 import type { CallName, Calls, Request, Response, Setup, WireError } from '../protocol.js';
+import { READER_NAME, awaitReaderSetup } from '../reader/serve.js';
 import { chats } from './chats.js';
 import { Host } from './host.js';
 
@@ -36,6 +38,7 @@ function handlersOf(host: Host): Handlers {
     saved: () => chats.list(),
     forget: ({ name }) => chats.forget(name),
     logitsHash: ({ tokens }, signal) => host.logitsHash(tokens, signal),
+    plan: (request, signal) => host.plan(request, signal),
     memory: async () => host.engine.memory(),
     list: () => host.store.list(),
     size: () => host.store.size(),
@@ -93,11 +96,15 @@ function receive(request: Request): void {
   }
 }
 
-scope.onmessage = (event) => receive(event.data);
-scope.onerror = () => {
-  if (host?.starting !== true) return false;
-  host.failStart(
-    new LinnetError('worker', 'The threads could not be started: load with threads: 1, and see that dist is served whole.'),
-  );
-  return true;
-};
+if ((globalThis as { name?: string }).name === READER_NAME) {
+  awaitReaderSetup();
+} else {
+  scope.onmessage = (event) => receive(event.data);
+  scope.onerror = () => {
+    if (host?.starting !== true) return false;
+    host.failStart(
+      new LinnetError('worker', 'The threads could not be started: load with threads: 1, and see that dist is served whole.'),
+    );
+    return true;
+  };
+}
