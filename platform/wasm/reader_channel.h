@@ -52,8 +52,8 @@ private:
     std::atomic<int32_t> ended_{0};    // set by the reader when it has ended
     std::atomic<int32_t> problem_{0};  // the last result that was not `done`
     Slot requests_[slots];
-    int32_t next_number_ = 1;
-    bool broken_ = false;
+    [[maybe_unused]] int32_t next_number_ = 1;
+    [[maybe_unused]] bool broken_ = false;
 };
 
 }  // namespace linnet
