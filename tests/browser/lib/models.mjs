@@ -36,8 +36,8 @@ export function linnet(...args) {
 }
 
 /** SHA-256 of the logits of these tokens, as the terminal computes it. */
-export async function nativeLogitsHash(model, tokens) {
-  const output = await linnet('logits', model, '--tokens', tokens.join(','), '--hash');
+export async function nativeLogitsHash(model, tokens, ...options) {
+  const output = await linnet('logits', model, '--tokens', tokens.join(','), '--hash', ...options);
   return /[0-9a-f]{64}/.exec(output)[0];
 }
 

@@ -80,6 +80,6 @@ export class ModelHandle implements Model {
   async unload(): Promise<void> {
     this.connection.end(new LinnetError('closed', 'The model was unloaded: load it again.'));
     // What its worker had put aside: a worker that is ended removes nothing.
-    if (this.plan.spilledBytes > 0) await sweepScratch(true);
+    if (this.plan.pageBytes > 0) await sweepScratch(true);
   }
 }

@@ -196,8 +196,6 @@ export interface Timings {
   firstTokenMilliseconds: number;
   /** Read from storage for this answer since it had no place in memory. */
   bytesStreamed: number;
-  /** Over the weights. */
-  passes: number;
 }
 
 /** A model's memory as it is now, in bytes. */

@@ -85,9 +85,9 @@ const memory: Numbered[] = [
   },
 ];
 
-function Numbers({ fields }: { fields: Numbered[] }) {
+function Numbers({ fields, wide = false }: { fields: Numbered[]; wide?: boolean }) {
   return (
-    <div class="grid">
+    <div class={wide ? 'grid wide' : 'grid'}>
       {fields.map(({ name, ...field }) => (
         <NumberField
           key={name}
@@ -196,7 +196,7 @@ export function SettingsDialog() {
       <Numbers fields={answers} />
       <h3 class="section">This device</h3>
       <Numbers fields={device} />
-      <Numbers fields={memory} />
+      <Numbers fields={memory} wide />
       {loadIsStale.value && state.kind === 'ready' ? (
         <>
           <Preview />

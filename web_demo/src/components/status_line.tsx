@@ -2,7 +2,7 @@
 import * as format from '../lib/format.js';
 import { answeringHere, liveSpeed, running } from '../state/answer.js';
 import { current } from '../state/conversations.js';
-import { memoryBytes, modelState, streamedPerToken } from '../state/model.js';
+import { memoryBytes, modelState, streamedPerStep } from '../state/model.js';
 import { show } from '../state/screen.js';
 import { check, online, siteStored } from '../state/site.js';
 
@@ -43,9 +43,9 @@ export function StatusLine() {
       {state.kind === 'ready' && memoryBytes.value > 0 && (
         <span title="Memory of the model’s worker">{format.bytes(memoryBytes.value)}</span>
       )}
-      {state.kind === 'ready' && streamedPerToken.value > 0 && (
-        <span title="Read from this device’s storage for each token, since the model may not take more memory">
-          {format.bytes(streamedPerToken.value)} read a token
+      {state.kind === 'ready' && streamedPerStep.value > 0 && (
+        <span title="Read from this device’s storage for each step, which gives a token or more: the model may not take more memory">
+          {format.bytes(streamedPerStep.value)} read a step
         </span>
       )}
       {state.kind === 'ready' && last?.usage && (

@@ -17,8 +17,8 @@ export type ModelState =
 export const modelState = signal<ModelState>({ kind: 'none' });
 export const choice = signal<Choice | undefined>(undefined);
 export const memoryBytes = signal(0);
-/** Bytes that are read from storage for a token, as of the last looks; 0: all of the model is in memory. */
-export const streamedPerToken = signal(0);
+/** Bytes that are read from storage for a pass over the model, as of the last looks; 0: all of it is in memory. */
+export const streamedPerStep = signal(0);
 
 const choiceKey = 'linnet-model';
 
@@ -110,7 +110,7 @@ export async function unload(): Promise<void> {
   if (state.kind !== 'ready') return;
   for (const each of beforeUnload) each();
   memoryBytes.value = 0;
-  streamedPerToken.value = 0;
+  streamedPerStep.value = 0;
   lastUse = undefined;
   await state.model.unload().catch(() => undefined);
 }
@@ -164,7 +164,7 @@ export async function readMemory(): Promise<void> {
     memoryBytes.value = use.wasmBytes;
     const passes = use.passes - (lastUse?.passes ?? 0);
     const streamed = (of: MemoryUse): number => of.bytesStreamed + of.scratchBytesRead;
-    if (passes > 0) streamedPerToken.value = (streamed(use) - (lastUse ? streamed(lastUse) : 0)) / passes;
+    if (passes > 0) streamedPerStep.value = (streamed(use) - (lastUse ? streamed(lastUse) : 0)) / passes;
     lastUse = use;
   } catch {
     // The model went away in the meantime.

@@ -116,7 +116,6 @@ export async function generate(
       decodeTokensPerSecond: rate(tokens.length, decode),
       firstTokenMilliseconds: firstAt === 0 ? 0 : firstAt - askedAt,
       bytesStreamed: stats.bytesStreamed + stats.scratchBytesRead - before.bytesStreamed - before.scratchBytesRead,
-      passes: stats.passes - before.passes,
     },
   };
 }

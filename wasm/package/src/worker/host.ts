@@ -319,6 +319,5 @@ const NOTHING_SAID: Reply = {
     decodeTokensPerSecond: 0,
     firstTokenMilliseconds: 0,
     bytesStreamed: 0,
-    passes: 0,
   },
 };

@@ -51,7 +51,7 @@ export async function startStreaming(
   good(plan);
   if (plan.pageBytes === 0) return nothing; // all of it fits
 
-  const scratch = plan.spilledBytes > 0 ? await scratchFor(plan.spilledBytes) : null;
+  const scratch = possible.scratchBytes > 0 ? await scratchFor(plan.spilledBytes) : null;
   const reader = possible.reader ? await startReader(module, model, source, scratch) : null;
   const access = scratch !== null && reader === null ? await openScratch(scratch) : null;
   return {
@@ -85,10 +85,12 @@ function startReader(
   });
 }
 
-async function scratchFor(bytes: number): Promise<ScratchFile> {
+/** Null where it cannot be had and can be done without. */
+async function scratchFor(bytes: number): Promise<ScratchFile | null> {
   try {
     return await makeScratch(bytes);
   } catch (cause) {
+    if (bytes === 0) return null;
     if (cause instanceof DiskFull) {
       throw new LinnetError(
         'storage-full',
