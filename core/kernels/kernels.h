@@ -87,6 +87,29 @@ struct KernelTable {
                                   const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
                                   float* out);
 
+    // The rotation of the int4 KV cache: a head, which has an even number of dimensions (<= 512), is cut from its start into
+    // blocks of the largest power of two that is still left (96: 64, 32), and each block of b gets the Hadamard transform:
+    // for h = 1, 2, 4 .. b/2, for every i without the bit h: (x[i], x[i+h]) <- (x[i] + x[i+h], x[i] - x[i+h]); then each is
+    // multiplied by 1 / sqrt(b), a constant. It keeps dot products (query and key are both turned), spreads what sticks out over
+    // the block, and is its own inverse (the attention's output is turned back).
+    void (*rotate)(float* head, uint32_t count);
+    // A rotated head to 4 bits, each half of it with a scale of 16 bits (the upper ones of an f32: bf16), both in *scales, the first
+    // half's in the lower bits. scale = max|x| / 127, rounded to nearest even; the index of x is the number of kv_limits (lanes.h)
+    // that are not above x * (1 / scale). A half whose scale is 0, infinite or NaN gets the index 8 throughout. `count` is even;
+    // byte k of count/2 holds the index of x[k] in its low half and that of x[count/2 + k] in its high half.
+    void (*quantize_head_int4)(const float* x, uint32_t count, uint8_t* values, uint32_t* scales);
+    // KV cache, int4: one head of one position is head_dim/2 bytes and two scales in a word. With the level of an index
+    // (lanes.h) as the integer, which makes each half's dot product exact:
+    // scores[i] = (float(dot of the first halves) * first scale + float(dot of the second halves) * second scale) * q_scale.
+    // Strides count bytes for keys and values, and words for scales.
+    void (*attention_scores_int4)(const int16_t* q, float q_scale, const uint8_t* keys, size_t key_stride,
+                                  const uint32_t* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
+                                  float* scores);
+    // out[d] = out[d] + (probability[i] * scale of d's half) * float(level of value[i][d]), for i in turn.
+    void (*attention_output_int4)(const float* probabilities, const uint8_t* values, size_t value_stride,
+                                  const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
+                                  float* out);
+
     // KV cache, f32 (the reference): scores[i] = dot(q, k_i) * scale, 16 partial sums by dim mod 16, fixed tree;
     // out[d] = out[d] + probability[i] * value[i][d].
     void (*attention_scores_f32)(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim,

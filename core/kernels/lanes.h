@@ -43,6 +43,18 @@ inline constexpr uint32_t round_magic_bits = 0x4b400000u;
 
 inline constexpr float quantize_smallest = 0x1p-100f;
 inline constexpr uint32_t infinity_bits = 0x7f800000u;
+inline constexpr uint32_t nan_bits = 0x7fc00000u;
 inline constexpr float minus_infinity = std::bit_cast<float>(0xff800000u);
+
+// The int4 KV cache: an index stands for one of these levels, in units of scale = max|x| / 127. They are the sixteen that lose
+// least (by squares, Lloyd and Max) on 48 normal numbers divided by the largest of them, which is what half a rotated head looks
+// like; nearer to zero, where most numbers are, they stand closer. Halves of 32 to 64 dimensions want the same to within 2.
+alignas(16) inline constexpr int8_t kv_levels[16] = {-122, -97, -77, -60, -45, -32, -19, -6, 6, 19, 32, 45, 60, 77, 97, 122};
+// Half way between two levels: the index is the number of limits that are not above the value.
+inline constexpr float kv_limits[15] = {-109.5f, -87.0f, -68.5f, -52.5f, -38.5f, -25.5f, -12.5f, 0.0f,
+                                        12.5f,   25.5f,  38.5f,  52.5f,  68.5f,  87.0f,  109.5f};
+// 1 / sqrt(2^i), of blocks of the rotation.
+inline constexpr float rotation_factors[10] = {1.0f,           0x1.6a09e6p-1f, 0x1p-1f,        0x1.6a09e6p-2f, 0x1p-2f,
+                                               0x1.6a09e6p-3f, 0x1p-3f,        0x1.6a09e6p-4f, 0x1p-4f,        0x1.6a09e6p-5f};
 
 }  // namespace linnet

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/kernels/lanes.h"
+
 #define LINNET_INLINE __attribute__((always_inline)) static inline
 
 namespace linnet::avx2 {
@@ -42,10 +44,22 @@ struct Vector {
     LINNET_INLINE Float splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
     LINNET_INLINE Float load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
     LINNET_INLINE Float load(const uint16_t* from) { return {widen_half(load4(from)), widen_half(load4(from + 8))}; }
-    LINNET_INLINE Float load(const int8_t* from) {
-        const __m128i bytes = load4(from);
+    LINNET_INLINE Float widen(__m128i bytes) {
         return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+    }
+    LINNET_INLINE Float load(const int8_t* from) { return widen(load4(from)); }
+    // The levels (lanes.h) of 32 indices of 4 bits: those of the low halves of 16 bytes, then those of the high ones.
+    LINNET_INLINE __m256i levels(const uint8_t* from) {
+        const __m128i bytes = load4(from);
+        const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1);
+        const __m256i table = _mm256_broadcastsi128_si256(load4(kv_levels));
+        return _mm256_shuffle_epi8(table, _mm256_and_si256(both, _mm256_set1_epi8(15)));
+    }
+    LINNET_INLINE void load_levels(const uint8_t* from, Float& low, Float& high) {
+        const __m256i both = levels(from);
+        low = widen(_mm256_castsi256_si128(both));
+        high = widen(_mm256_extracti128_si256(both, 1));
     }
     template <typename T>
     LINNET_INLINE Float load_some(const T* from, uint32_t count) {
@@ -74,6 +88,19 @@ struct Vector {
     LINNET_INLINE Float zero_where_less(Float value, Float x, Float limit) {
         return {_mm256_andnot_ps(_mm256_cmp_ps(x.low, limit.low, _CMP_LT_OQ), value.low),
                 _mm256_andnot_ps(_mm256_cmp_ps(x.high, limit.high, _CMP_LT_OQ), value.high)};
+    }
+    // Lanes i and i + h, for every i without the bit h: their sum and their difference. h is 1, 2, 4 or 8.
+    template <int h>
+    LINNET_INLINE __m256 butterfly(__m256 x) {
+        const __m256 other = h == 4 ? _mm256_permute2f128_ps(x, x, 1) : _mm256_permute_ps(x, h == 1 ? 0xb1 : 0x4e);
+        return _mm256_blend_ps(_mm256_add_ps(other, x), _mm256_sub_ps(other, x), h == 1 ? 0xaa : h == 2 ? 0xcc : 0xf0);
+    }
+    template <int h>
+    LINNET_INLINE Float butterfly(Float x) {
+        if constexpr (h == 8)
+            return {_mm256_add_ps(x.low, x.high), _mm256_sub_ps(x.low, x.high)};
+        else
+            return {butterfly<h>(x.low), butterfly<h>(x.high)};
     }
     LINNET_INLINE float sum(Float x) {
         const __m256 eight = _mm256_add_ps(x.low, x.high);
@@ -115,6 +142,13 @@ struct Vector {
     // sum + 16 products
     LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
         return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepi8_epi16(load4(k)), load8(q)));
+    }
+    // 16 products each with the levels of the low and of the high halves of 16 bytes, added
+    LINNET_INLINE void dots16(Dot& low, Dot& high, const int16_t* q_low, const int16_t* q_high, const uint8_t* from) {
+        const __m256i both = levels(from);
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(both)), load8(q_low)));
+        high =
+            _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(both, 1)), load8(q_high)));
     }
     LINNET_INLINE int32_t sum_dot(Dot x) {
         const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/kernels/lanes.h"
+
 #define LINNET_INLINE __attribute__((always_inline)) static inline
 
 namespace linnet::avx512 {
@@ -40,6 +42,18 @@ struct Vector {
     LINNET_INLINE Float load(const float* from) { return _mm512_loadu_ps(from); }
     LINNET_INLINE Float load(const uint16_t* from) { return widen_half(load8(from)); }
     LINNET_INLINE Float load(const int8_t* from) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load4(from))); }
+    // The levels (lanes.h) of 32 indices of 4 bits: those of the low halves of 16 bytes, then those of the high ones.
+    LINNET_INLINE __m256i levels(const uint8_t* from) {
+        const __m128i bytes = load4(from);
+        const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1);
+        const __m256i table = _mm256_broadcastsi128_si256(load4(kv_levels));
+        return _mm256_shuffle_epi8(table, _mm256_and_si256(both, _mm256_set1_epi8(15)));
+    }
+    LINNET_INLINE void load_levels(const uint8_t* from, Float& low, Float& high) {
+        const __m256i both = levels(from);
+        low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm256_castsi256_si128(both)));
+        high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm256_extracti128_si256(both, 1)));
+    }
     LINNET_INLINE __mmask16 first(uint32_t count) { return static_cast<__mmask16>((1u << count) - 1); }
     LINNET_INLINE Float load_some(const float* from, uint32_t count) { return _mm512_maskz_loadu_ps(first(count), from); }
     LINNET_INLINE Float load_some(const uint16_t* from, uint32_t count) {
@@ -61,6 +75,17 @@ struct Vector {
     // x < limit ? 0 : value
     LINNET_INLINE Float zero_where_less(Float value, Float x, Float limit) {
         return _mm512_maskz_mov_ps(_knot_mask16(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ)), value);
+    }
+    // Lanes i and i + h, for every i without the bit h: their sum and their difference. h is 1, 2, 4 or 8.
+    template <int h>
+    LINNET_INLINE Float butterfly(Float x) {
+        Float other;
+        if constexpr (h < 4)
+            other = _mm512_permute_ps(x, h == 1 ? 0xb1 : 0x4e);
+        else
+            other = _mm512_shuffle_f32x4(x, x, h == 4 ? 0xb1 : 0x4e);
+        constexpr __mmask16 second = h == 1 ? 0xaaaa : h == 2 ? 0xcccc : h == 4 ? 0xf0f0 : 0xff00;
+        return _mm512_mask_sub_ps(_mm512_add_ps(other, x), second, other, x);
     }
     LINNET_INLINE float sum(Float x) {
         const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
@@ -98,6 +123,12 @@ struct Vector {
     // sum + 16 products
     LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
         return _mm256_dpwssd_epi32(sum, _mm256_cvtepi8_epi16(load4(k)), load8(q));
+    }
+    // 16 products each with the levels of the low and of the high halves of 16 bytes, added
+    LINNET_INLINE void dots16(Dot& low, Dot& high, const int16_t* q_low, const int16_t* q_high, const uint8_t* from) {
+        const __m256i both = levels(from);
+        low = _mm256_dpwssd_epi32(low, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(both)), load8(q_low));
+        high = _mm256_dpwssd_epi32(high, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(both, 1)), load8(q_high));
     }
     LINNET_INLINE int32_t sum_dot(Dot x) {
         const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/kernels/generic/attention.h"
+#include "core/kernels/generic/attention_int4.h"
 #include "core/kernels/generic/elementwise.h"
 
 namespace linnet::generic {
@@ -21,6 +22,10 @@ consteval KernelTable table(const char* name, decltype(KernelTable::matmul) matm
         .quantize_head = quantize_whole<Vector, int8_t>,
         .attention_scores_int8 = attention_scores_int8<Vector>,
         .attention_output_int8 = attention_output_int8<Vector>,
+        .rotate = rotate<Vector>,
+        .quantize_head_int4 = quantize_head_int4<Vector>,
+        .attention_scores_int4 = attention_scores_int4<Vector>,
+        .attention_output_int4 = attention_output_int4<Vector>,
         .attention_scores_f32 = attention_scores_float<Vector, float>,
         .attention_output_f32 = attention_output_float<Vector, float>,
         .attention_scores_f16 = attention_scores_float<Vector, uint16_t>,

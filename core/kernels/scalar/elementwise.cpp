@@ -24,9 +24,6 @@ float tree_sum(const float* partial) {
     return s[0];
 }
 
-namespace {
-
-// The bits of the largest |x|: as integers they are in the order of the magnitudes, NaN above all.
 uint32_t largest_magnitude(const float* x, uint32_t count) {
     uint32_t largest = 0;
     for (uint32_t i = 0; i < count; ++i) {
@@ -35,6 +32,8 @@ uint32_t largest_magnitude(const float* x, uint32_t count) {
     }
     return largest;
 }
+
+namespace {
 
 // What x is multiplied by, and the scale that goes with it (lanes.h); `inverse` 0 stands for "all values are zero".
 struct Quantiser {

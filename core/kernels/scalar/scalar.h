@@ -21,6 +21,12 @@ void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, 
                            size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores);
 void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
                            size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
+void rotate(float* head, uint32_t count);
+void quantize_head_int4(const float* x, uint32_t count, uint8_t* values, uint32_t* scales);
+void attention_scores_int4(const int16_t* q, float q_scale, const uint8_t* keys, size_t key_stride, const uint32_t* key_scales,
+                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores);
+void attention_output_int4(const float* probabilities, const uint8_t* values, size_t value_stride, const uint32_t* value_scales,
+                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
 void attention_scores_f32(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim, uint32_t count,
                           float* scores);
 void attention_output_f32(const float* probabilities, const float* values, size_t value_stride, uint32_t head_dim,
@@ -34,5 +40,7 @@ void attention_output_f16(const float* probabilities, const uint16_t* values, si
 float exp_float(float x);
 // The 16 partial sums to one.
 float tree_sum(const float* partial);
+// The bits of the largest |x|: as integers they are in the order of the magnitudes, NaN above all.
+uint32_t largest_magnitude(const float* x, uint32_t count);
 
 }  // namespace linnet::scalar

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/kernels/lanes.h"
+
 #define LINNET_INLINE __attribute__((always_inline)) static inline
 
 namespace linnet::wasm_simd128 {
@@ -17,6 +19,13 @@ LINNET_INLINE v128_t mask16(uint16_t value) {
     const uint16_t* from = &value;
     __asm__("" : "+r"(from) : "m"(value));
     return wasm_v128_load16_splat(from);
+}
+
+// The levels of lanes.h, loaded for the same reason.
+LINNET_INLINE v128_t level_table() {
+    const int8_t* from = kv_levels;
+    __asm__("" : "+r"(from));
+    return wasm_v128_load(from);
 }
 
 // Four f16 to f32, by the rule of half_to_float (bits to their places, then times 2^112).
@@ -51,13 +60,27 @@ struct Vector {
     LINNET_INLINE Float load(const uint16_t* from) {
         return {{widen_half(from), widen_half(from + 4), widen_half(from + 8), widen_half(from + 12)}};
     }
-    LINNET_INLINE Float load(const int8_t* from) {
-        const v128_t low = wasm_i16x8_load8x8(from);
-        const v128_t high = wasm_i16x8_load8x8(from + 8);
+    LINNET_INLINE Float load(const int8_t* from) { return widen(wasm_i16x8_load8x8(from), wasm_i16x8_load8x8(from + 8)); }
+    LINNET_INLINE Float widen(v128_t low, v128_t high) {
         return {{wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(low)),
                  wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(low)),
                  wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(high)),
                  wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(high))}};
+    }
+    // The levels (lanes.h) of 32 indices of 4 bits: those of the low halves of 16 bytes, and those of the high ones.
+    struct Levels {
+        v128_t low, high;
+    };
+    LINNET_INLINE Levels levels(const uint8_t* from) {
+        const v128_t bytes = wasm_v128_load(from);
+        const v128_t table = level_table();
+        return {wasm_i8x16_swizzle(table, wasm_v128_and(bytes, mask16(0x0f0f))),
+                wasm_i8x16_swizzle(table, wasm_u8x16_shr(bytes, 4))};
+    }
+    LINNET_INLINE void load_levels(const uint8_t* from, Float& low, Float& high) {
+        const Levels both = levels(from);
+        low = widen(wasm_i16x8_extend_low_i8x16(both.low), wasm_i16x8_extend_high_i8x16(both.low));
+        high = widen(wasm_i16x8_extend_low_i8x16(both.high), wasm_i16x8_extend_high_i8x16(both.high));
     }
     template <typename T>
     LINNET_INLINE Float load_some(const T* from, uint32_t count) {
@@ -96,6 +119,25 @@ struct Vector {
     // x < limit ? 0 : value
     LINNET_INLINE Float zero_where_less(const Float& value, const Float& x, const Float& limit) {
         return each<Float>([&](int i) { return wasm_v128_andnot(value.q[i], wasm_f32x4_lt(x.q[i], limit.q[i])); });
+    }
+    // Lanes i and i + h, for every i without the bit h: their sum and their difference. h is 1, 2, 4 or 8.
+    template <int h>
+    LINNET_INLINE Float butterfly(const Float& x) {
+        if constexpr (h >= 4) {
+            constexpr int other = h / 4;  // quarters away
+            return each<Float>([&](int i) {
+                return (i & other) == 0 ? wasm_f32x4_add(x.q[i], x.q[i + other]) : wasm_f32x4_sub(x.q[i - other], x.q[i]);
+            });
+        } else {
+            return each<Float>([&](int i) {
+                const v128_t swapped =
+                    h == 2 ? wasm_i32x4_shuffle(x.q[i], x.q[i], 2, 3, 0, 1) : wasm_i32x4_shuffle(x.q[i], x.q[i], 1, 0, 3, 2);
+                const v128_t sums = wasm_f32x4_add(swapped, x.q[i]);
+                const v128_t differences = wasm_f32x4_sub(swapped, x.q[i]);
+                return h == 2 ? wasm_i32x4_shuffle(sums, differences, 0, 1, 6, 7)
+                              : wasm_i32x4_shuffle(sums, differences, 0, 5, 2, 7);
+            });
+        }
     }
     LINNET_INLINE float sum(const Float& x) {
         const v128_t four = wasm_f32x4_add(wasm_f32x4_add(x.q[0], x.q[2]), wasm_f32x4_add(x.q[1], x.q[3]));
@@ -148,6 +190,17 @@ struct Vector {
         const v128_t low = wasm_i32x4_dot_i16x8(wasm_v128_load(q), wasm_i16x8_load8x8(k));
         const v128_t high = wasm_i32x4_dot_i16x8(wasm_v128_load(q + 8), wasm_i16x8_load8x8(k + 8));
         return wasm_i32x4_add(sum, wasm_i32x4_add(low, high));
+    }
+    // 16 products each with the levels of the low and of the high halves of 16 bytes, added
+    LINNET_INLINE Dot dot_levels(Dot sum, const int16_t* q, v128_t bytes) {
+        const v128_t a = wasm_i32x4_dot_i16x8(wasm_v128_load(q), wasm_i16x8_extend_low_i8x16(bytes));
+        const v128_t b = wasm_i32x4_dot_i16x8(wasm_v128_load(q + 8), wasm_i16x8_extend_high_i8x16(bytes));
+        return wasm_i32x4_add(sum, wasm_i32x4_add(a, b));
+    }
+    LINNET_INLINE void dots16(Dot& low, Dot& high, const int16_t* q_low, const int16_t* q_high, const uint8_t* from) {
+        const Levels both = levels(from);
+        low = dot_levels(low, q_low, both.low);
+        high = dot_levels(high, q_high, both.high);
     }
     LINNET_INLINE int32_t sum_dot(Dot x) {
         const v128_t two = wasm_i32x4_add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
