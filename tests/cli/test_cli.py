@@ -618,6 +618,117 @@ class Terminal(Case):
         self.refused(2, "chat", self.model, "--prompt", " ")
 
 
+class Sessions(Case):
+    """--session: a text and a conversation go on where they were, and no file is lost."""
+
+    GREEDY = ["--temperature", 0]
+
+    def setUp(self):
+        self.file = self.path("kept.session")
+        if os.path.exists(self.file):
+            os.remove(self.file)
+
+    def contents(self):
+        with open(self.file, "rb") as file:
+            return file.read()
+
+    def tokens(self, *arguments):
+        return [token["id"] for token in self.json("run", self.model, *self.GREEDY, *arguments)["tokens"]]
+
+    def ask(self, *questions, options=(), kept=True):
+        session = ["--session", self.file] if kept else []
+        text = "".join(question + "\n" for question in questions).encode()
+        return self.good("chat", self.model, "-n", 9, *self.GREEDY, *session, *options, text=text)
+
+    def test_a_text_goes_on(self):
+        whole = self.tokens("--prompt", "Once upon a time", "-n", 30)
+        begun = self.tokens("--prompt", "Once upon a time", "-n", 11, "--session", self.file)
+        self.assertEqual(begun + self.tokens("-n", 19, "--session", self.file), whole)
+        # What is added to it is read after it.
+        before = self.contents()
+        self.assertNotEqual(self.tokens("--prompt", "And then", "-n", 5, "--session", self.file), [])
+        self.assertGreater(len(self.contents()), len(before))
+        self.refused(2, "run", self.model, "--session", self.path("not there yet.session"))
+
+    def test_random_numbers_go_on(self):
+        warm = ["run", self.model, "--temperature", 1, "--seed", 3]
+        ids = lambda *more: [token["id"] for token in self.json(*warm, *more)["tokens"]]
+        whole = ids("--prompt", "Once", "-n", 20)
+        self.assertEqual(ids("--prompt", "Once", "-n", 8, "--session", self.file) + ids("-n", 12, "--session", self.file), whole)
+
+    def test_a_conversation_goes_on(self):
+        questions = ["Hello", "And then?", "Why?"]
+        whole = self.ask(*questions, kept=False)
+        self.assertEqual(b"".join(self.ask(question) for question in questions), whole)
+        # A command that answers one question goes on with it too.
+        one = self.good("run", self.model, "--chat", "--prompt", "More", "-n", 9, *self.GREEDY, "--session", self.file)
+        self.assertEqual(self.good("chat", self.model, "-n", 9, *self.GREEDY, "--session", self.file, "--prompt", "Again"),
+                         self.ask(*questions, "More", "Again", kept=False)[len(whole + one):])
+        # Forgotten is forgotten, in the file too.
+        self.ask("/clear")
+        self.assertNotIn(b"Hello", self.contents())
+        self.assertEqual(self.ask("Hello"), self.ask("Hello", kept=False))
+
+    def test_a_conversation_that_outgrows_the_context_goes_on(self):
+        options = ["--context", 96]
+        questions = [f"Say {word}." for word in ("one", "two", "three", "four", "five", "six")]
+        whole = self.ask(*questions, kept=False, options=options)
+        self.assertEqual(b"".join(self.ask(question, options=options) for question in questions), whole)
+
+    def test_what_is_no_session_of_this_model_stays_as_it_is(self):
+        self.ask("Hello")
+        good = self.contents()
+        other = self.path("other.linnet")
+        self.good("synth", "tiny", other, "--seed", 2)
+        chat = ["chat", self.model, "--prompt", "x", "-n", 2]
+        sentence = self.refused(2, "chat", other, "--prompt", "x", "--session", self.file)
+        self.assertIn("another model", sentence)
+        self.assertIn("kept.session", sentence)
+        self.assertIn("kv_format", self.refused(2, *chat, "--kv", "f16", "--session", self.file))
+        self.assertIn("conversation", self.refused(2, "run", self.model, "--prompt", "x", "--session", self.file))
+        self.refused(4, *chat, "--context", 8, "--session", self.file)
+        self.assertEqual(self.contents(), good)
+        self.refused(2, *chat, "--session", self.model)
+        self.refused(2, *chat, "--session", self.folder)
+        randomness = random.Random(4)
+        for _ in range(12):
+            bad = bytearray(good)
+            if randomness.random() < 0.5:
+                bad[randomness.randrange(len(bad))] ^= 1 << randomness.randrange(8)
+            else:
+                del bad[randomness.randrange(1, len(bad)):]
+            with open(self.file, "wb") as file:
+                file.write(bad)
+            code, _, error = run(*chat, "--session", self.file)
+            self.assertIn(code, (2, 3, 4), error)
+            self.assertEqual(self.contents(), bytes(bad))
+        with open(self.file, "w") as file:
+            file.write("a letter to somebody " * 20)
+        self.refused(3, *chat, "--session", self.file)
+
+    def test_a_full_disk_leaves_the_old_file(self):
+        self.ask("Hello")
+        good = self.contents()
+        limit = len(good) + 100
+        code, _, error = run("chat", self.model, "-n", 9, "--prompt", "And a good deal more of it", "--session", self.file,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        self.assertEqual(code, 3)
+        self.assertIn(b"is full or has a limit", error)
+        self.assertEqual(self.contents(), good)
+        self.assertEqual([name for name in os.listdir(self.folder) if "partial" in name], [])
+
+    def test_speculation_changes_no_token(self):
+        prompt = ["--prompt", "Once upon a time. Once upon a time. Once upon", "-n", 60]
+        for sampling in (["--temperature", 0], ["--temperature", 0.4, "--seed", 8, "--repetition-penalty", 1.1]):
+            off = self.json("run", self.model, *prompt, *sampling, "--speculate", "off")
+            on = self.json("run", self.model, *prompt, *sampling, "--speculate", "on")
+            self.assertEqual(on["tokens"], off["tokens"])
+            self.assertEqual(off["drafted"], 0)
+            self.assertEqual(on["passes"] + on["accepted"], off["passes"])
+        self.assertGreater(self.json("run", self.model, *prompt, "--temperature", 0, "--speculate", "on")["drafted"], 0)
+        self.refused(2, "run", self.model, *prompt, "--speculate", "perhaps")
+
+
 if __name__ == "__main__":
     if not os.access(LINNET, os.X_OK):
         sys.exit(f"{LINNET} is not a program")

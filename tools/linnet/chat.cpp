@@ -5,6 +5,7 @@
 #include "tools/linnet/conversation.h"
 #include "tools/linnet/interrupts.h"
 #include "tools/linnet/line_editor.h"
+#include "tools/linnet/saved_session.h"
 #include "tools/linnet/sizes.h"
 #include "tools/linnet/terminal.h"
 
@@ -17,6 +18,7 @@ struct ChatChoices {
     GenerationChoices generation;
     std::string system;
     std::string prompt;
+    std::string session;
     bool stats = false;
 };
 
@@ -33,7 +35,35 @@ class Chat {
 public:
     Chat(LoadedModel& model, const ChatChoices& choices)
         : model_(model), choices_(choices), conversation_(model, choices.generation) {
-        conversation_.set_system(choices.system);
+        SavedSession saved;
+        if (!choices.session.empty() && load_session(choices.session, model, true, saved)) {
+            const bool other = !choices.system.empty() && choices.system != saved.system;
+            conversation_.go_on(std::move(saved));
+            if (other) conversation_.set_system(choices.system);
+        } else {
+            conversation_.set_system(choices.system);
+        }
+    }
+
+    // What was said before, for a person who goes on with it.
+    void show_past() const {
+        constexpr size_t shown = 6;
+        const std::vector<ChatMessage>& messages = conversation_.messages();
+        if (messages.empty()) return;
+        const size_t first = messages.size() > shown ? messages.size() - shown : 0;
+        if (first != 0) note("(" + format_number(first) + " earlier messages)");
+        for (size_t i = first; i < messages.size(); ++i) {
+            const size_t begin = messages[i].text.find_first_not_of(" \n");
+            if (messages[i].role == LINNET_ROLE_USER) print("> ");
+            print_untrusted(begin == std::string::npos ? "" : messages[i].text.substr(begin));
+            print("\n");
+        }
+        print("\n");
+        flush_output();
+    }
+
+    void save() const {
+        if (!choices_.session.empty()) save_session(choices_.session, model_, conversation_.state());
     }
 
     // One question and its answer. A question that is refused is not the end of the conversation.
@@ -69,6 +99,7 @@ public:
         }
         last_ = statistics_line(model_, turn.prompt_tokens, turn.prompt_microseconds, turn.answer);
         if (choices_.stats) note(last_);
+        save();
     }
 
     // False: leave.
@@ -82,9 +113,11 @@ public:
             fputs(commands_help, stderr);
         } else if (command == "/clear") {
             conversation_.clear();
+            save();
             note("The conversation is forgotten.");
         } else if (command == "/system") {
             conversation_.set_system(rest);
+            save();
             note(rest.empty() ? "The model is told nothing about how to behave."
                               : "The model is told how to behave, from the next question on.");
         } else if (command == "/stats") {
@@ -112,6 +145,7 @@ void talk(LoadedModel& model, Chat& chat) {
         note(model.name() + " · " + format_parameters(model.info().parameters) + " parameters · context " +
              format_number(model.info().context) + " tokens · " + format_bytes(model.plan().total_bytes) + " of memory");
         note("Ctrl-C stops an answer, Ctrl-D leaves, /help shows more.\n");
+        chat.show_past();
     }
     // Over all of it, so that no moment is left in which Ctrl-C ends the program and not the answer.
     StopOnInterrupt stop(model.posix());
@@ -148,6 +182,7 @@ void chat(const ChatChoices& choices, bool one_question) {
     if (one_question && choices.prompt.find_first_not_of(" \t\n") == std::string::npos) {
         throw Failure(exit_usage, "--prompt is empty.");
     }
+    if (!choices.session.empty()) check_session_path(choices.session, choices.model.file);
     LoadedModel model(choices.model);
     model.load();
     Chat chat(model, choices);
@@ -167,12 +202,15 @@ void add_chat(CLI::App& app) {
     command.add_option("--system", choices->system, "How the model is to behave")->type_name("TEXT");
     const CLI::Option* prompt =
         command.add_option("--prompt", choices->prompt, "Answer this one question and exit")->type_name("TEXT");
+    command.add_option("--session", choices->session, "Go on with the conversation in this file; it is kept after each answer")
+        ->type_name("FILE");
     command.add_flag("--stats", choices->stats, "Print speed and memory to standard error after each answer");
     add_generation_choices(command, choices->generation);
     command.footer(std::string("In a conversation:\n") + commands_help +
                    "Where standard input is no terminal, each line of it is a question.\n"
                    "Examples:\n"
                    "  linnet chat model.linnet\n"
+                   "  linnet chat model.linnet --session holiday.session\n"
                    "  linnet chat model.linnet --system \"Answer in one sentence.\" --temperature 0");
     command.callback([choices, prompt] { chat(*choices, prompt->count() != 0); });
 }

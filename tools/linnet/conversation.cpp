@@ -9,7 +9,7 @@ namespace linnet {
 std::vector<linnet_message> Conversation::views() const {
     std::vector<linnet_message> views;
     if (!system_.empty()) views.push_back({LINNET_ROLE_SYSTEM, system_.data(), system_.size()});
-    for (const Message& message : messages_) views.push_back({message.role, message.text.data(), message.text.size()});
+    for (const ChatMessage& message : messages_) views.push_back({message.role, message.text.data(), message.text.size()});
     return views;
 }
 
@@ -27,6 +27,14 @@ void Conversation::set_system(const std::string& text) {
 void Conversation::clear() {
     messages_.clear();
     history_.clear();
+    linnet_error error;
+    require(linnet_rewind(model_.session(), 0, &error), error);
+}
+
+void Conversation::go_on(SavedSession saved) {
+    system_ = std::move(saved.system);
+    messages_ = std::move(saved.messages);
+    history_ = std::move(saved.history);
 }
 
 // The tokens of the messages, the oldest forgotten as far as needed.
@@ -36,7 +44,7 @@ std::vector<int32_t> Conversation::fit(size_t& forgotten) {
     uint32_t room = std::min<uint32_t>(256, context / 4);
     if (choices_.max_tokens != 0) room = std::min(room, choices_.max_tokens);
     if (!history_.empty()) {
-        const Message& question = messages_.back();
+        const ChatMessage& question = messages_.back();
         const std::vector<int32_t> more =
             chat_tokens(model_.model(), {{question.role, question.text.data(), question.text.size()}},
                         LINNET_CHAT_CONTINUES | LINNET_CHAT_ANSWER);

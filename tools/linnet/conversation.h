@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/linnet/generation.h"
+#include "tools/linnet/saved_session.h"
 
 namespace linnet {
 
@@ -29,22 +30,23 @@ public:
     // Throws a Failure when the question does not fit or the core fails; the conversation is then as before.
     Turn ask(const std::string& question, const std::function<void(const AnswerToken&)>& each);
 
+    // All of it, to be kept in a file with the session, and what was kept.
+    SavedSession state() const { return {true, system_, messages_, history_}; }
+    void go_on(SavedSession saved);
+    const std::vector<ChatMessage>& messages() const { return messages_; }
+
     size_t turns() const { return messages_.size() / 2; }
     size_t tokens() const { return history_.size(); }
 
 private:
-    struct Message {
-        uint32_t role;
-        std::string text;
-    };
     std::vector<linnet_message> views() const;
     std::vector<int32_t> fit(size_t& forgotten);
 
     LoadedModel& model_;
     const GenerationChoices& choices_;
     std::string system_;
-    std::vector<Message> messages_;  // without the system's
-    std::vector<int32_t> history_;   // tokens of all of it, the last answer's too; empty: to be made from the messages
+    std::vector<ChatMessage> messages_;  // without the system's
+    std::vector<int32_t> history_;       // tokens of all of it, the last answer's too; empty: to be made from the messages
 };
 
 }  // namespace linnet

@@ -64,6 +64,18 @@ void add_generation_choices(CLI::App& command, GenerationChoices& choices) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->allow_extra_args(false)
         ->group(group);
+    command
+        .add_option_function<std::string>(
+            "--speculate",
+            [&choices](const std::string& text) {
+                choices.speculate = text == "on"    ? uint32_t{LINNET_SPECULATE_ON}
+                                    : text == "off" ? uint32_t{LINNET_SPECULATE_OFF}
+                                                    : uint32_t{LINNET_SPECULATE_AUTO};
+            },
+            "Guess tokens from what was said, several a pass: auto, on or off; the answer is the same (auto)")
+        ->type_name("WHEN")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->group(group);
     command.add_flag("--show-special", choices.special, "Show special tokens such as <|end|> in the text")->group(group);
 }
 
@@ -76,6 +88,11 @@ const char* Answer::finish_name() const {
         case LINNET_FINISH_CANCELLED: return "cancelled";
         default: return "unknown";
     }
+}
+
+double Answer::tokens_per_pass() const {
+    if (generated.passes == 0) return 0;
+    return static_cast<double>(generated.passes + generated.accepted) / static_cast<double>(generated.passes);
 }
 
 Answer generate_answer(LoadedModel& model, const GenerationChoices& choices,
@@ -111,6 +128,7 @@ Answer generate_answer(LoadedModel& model, const GenerationChoices& choices,
     generation.text_flags = choices.special ? LINNET_TEXT_SPECIAL : 0;
     generation.stops = stops.data();
     generation.stop_count = static_cast<uint32_t>(stops.size());
+    generation.speculate = choices.speculate;
     generation.context = &collect;
     generation.piece = [](void* context, int32_t token, float logit, const char* text, size_t bytes) {
         return static_cast<Collect*>(context)->take(token, logit, text, bytes);
@@ -166,8 +184,9 @@ std::string statistics_line(const LoadedModel& model, uint64_t prompt_tokens, ui
     linnet_stats stats;
     linnet_get_stats(model.session(), &stats);
     return "prompt " + rate(prompt_tokens, prompt_microseconds) + " · answer " +
-           rate(answer.generated.tokens, answer.microseconds) + " · memory " + format_bytes(stats.arena_bytes) + " (peak " +
-           format_bytes(peak_memory()) + ")";
+           rate(answer.generated.tokens, answer.microseconds) +
+           (answer.generated.drafted != 0 ? ", " + format_fixed(answer.tokens_per_pass(), 2) + " a pass" : "") + " · memory " +
+           format_bytes(stats.arena_bytes) + " (peak " + format_bytes(peak_memory()) + ")";
 }
 
 }  // namespace linnet

@@ -15,9 +15,10 @@ struct GenerationChoices {
     uint32_t max_tokens = 0;
     std::vector<std::string> stops;
     bool special = false;
+    uint32_t speculate = LINNET_SPECULATE_AUTO;
 };
 
-// Gives a command -n, --temperature, --top-k, --top-p, --min-p, --repetition-penalty, --seed, --stop.
+// Gives a command -n, --temperature, --top-k, --top-p, --min-p, --repetition-penalty, --seed, --stop, --speculate.
 void add_generation_choices(CLI::App& command, GenerationChoices& choices);
 
 struct AnswerToken {
@@ -33,6 +34,8 @@ struct Answer {
     uint64_t microseconds = 0;  // from the first choice on
 
     const char* finish_name() const;
+    // That a pass over the weights brought; 0 without a pass.
+    double tokens_per_pass() const;
 };
 
 // Generates from the logits that the session has. `each` sees every token as it comes (token -1: text that was held back). Ctrl-C
@@ -45,7 +48,7 @@ double tokens_per_second(uint64_t tokens, uint64_t microseconds);
 // A raised prompt for the person while a long prompt is evaluated, taken away when it is done. False: stopped by Ctrl-C.
 bool evaluate_prompt(LoadedModel& model, const std::vector<int32_t>& tokens);
 
-// "prompt 31 tokens, 210 tok/s · answer 64 tokens, 35.2 tok/s · memory 711 MB (peak 735 MB)"
+// "prompt 31 tokens, 210 tok/s · answer 64 tokens, 35.2 tok/s, 1.8 a pass · memory 711 MB (peak 735 MB)"
 std::string statistics_line(const LoadedModel& model, uint64_t prompt_tokens, uint64_t prompt_microseconds,
                             const Answer& answer);
 

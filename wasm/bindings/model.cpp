@@ -213,11 +213,14 @@ val Model::rewind(uint32_t index, uint32_t length) {
     return answer(linnet_rewind(session, length, &error), error);
 }
 
+uint32_t Model::microseconds(double milliseconds) {
+    const double time = milliseconds > 0 ? milliseconds * 1000 : 0;
+    return time < 4e9 ? static_cast<uint32_t>(time) : 4000000000u;
+}
+
 // Goes on with the evaluation that is under way.
 linnet_status Model::work(Slot& slot, double milliseconds, linnet_progress& progress, linnet_error& error) {
-    const double microseconds = milliseconds > 0 ? milliseconds * 1000 : 0;
-    const uint32_t time = microseconds < 4e9 ? static_cast<uint32_t>(microseconds) : 4000000000u;
-    const linnet_status status = linnet_evaluate_continue(slot.session, time, &progress, &error);
+    const linnet_status status = linnet_evaluate_continue(slot.session, microseconds(milliseconds), &progress, &error);
     if (status != LINNET_OK || progress.done != 0) slot.evaluating = false;
     return status;
 }
@@ -227,7 +230,6 @@ val Model::evaluate(uint32_t index, val tokens_value, double milliseconds) {
     if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
     Slot& slot = slots_[index];
     const std::vector<int32_t> tokens = token_vector(tokens_value);
-    slot.running = false;
     linnet_error error{};
     linnet_status status = LINNET_OK;
     const uint32_t length = linnet_length(session);

@@ -70,32 +70,26 @@ public:
     emscripten::val logits(uint32_t session) const;
     emscripten::val stats(uint32_t session) const;
 
-    // options: sampling's, maxTokens, stop: string[], ignoreEnd, special. { status, text? }. The seed's random numbers begin anew.
+    // options: sampling's, maxTokens, stop: string[], ignoreEnd, special, speculate: boolean (else the core decides). { status,
+    // text? }. The seed's random numbers begin anew.
     emscripten::val begin(uint32_t session, emscripten::val options);
-    // One token: { status, text?, token, piece, finish? }; finish: "end", "stop", "length", "context". Or, where it takes longer
-    // than `milliseconds`, { status, paused: true, token: -1, piece: "" }: call again.
+    // One token: { status, text?, token, piece, finish?, passes, accepted }; finish: "end", "stop", "length", "context", "cancelled";
+    // so far, passes over the weights and guessed tokens that came true. Or, where it takes longer than `milliseconds`,
+    // { status, paused: true, token: -1, piece: "", passes, accepted }: call again.
     emscripten::val step(uint32_t session, double milliseconds);
 
 private:
-    // A generation under way. `pending` was given out but is evaluated only when another token is wanted.
     struct Slot {
         linnet_session* session = nullptr;
-        linnet_sampling sampling{};
-        uint32_t max_tokens = 0;
-        uint32_t flags = 0;
-        bool ignore_end = false;
+        // The generation's stop strings: the core keeps their addresses.
         std::vector<std::string> stops;
-        linnet_text_stream stream{};
-        std::string held;  // could be the beginning of a stop string
-        int32_t pending = -1;
-        uint32_t generated = 0;
-        bool running = false;
+        std::vector<const char*> stop_strings;
         uint32_t tokens_reported = 0;
         bool evaluating = false;  // linnet_evaluate_begin, and not yet done
     };
 
     linnet_session* session_of(uint32_t index) const;
-    void finish(Slot& slot, const char* why, emscripten::val& result);
+    static uint32_t microseconds(double milliseconds);
     linnet_status work(Slot& slot, double milliseconds, linnet_progress& progress, linnet_error& error);
 
     ReaderChannel reader_;

@@ -19,7 +19,7 @@ val Model::copy_session(uint32_t to, uint32_t from) {
     linnet_session* session = session_of(to);
     const linnet_session* other = session_of(from);
     if (session == nullptr || other == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
-    if (to != from) slots_[to].evaluating = slots_[to].running = false;
+    if (to != from) slots_[to].evaluating = false;
     linnet_error error{};
     return answer(linnet_session_copy(session, other, &error), error);
 }
@@ -43,7 +43,7 @@ val Model::save_session(uint32_t index, val sink) const {
 val Model::restore_session(uint32_t index, val source) {
     linnet_session* session = session_of(index);
     if (session == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
-    slots_[index].evaluating = slots_[index].running = false;
+    slots_[index].evaluating = false;
     const double size = source["size"].as<double>();
     Source from{std::move(source), 0};
     linnet_error error{};
@@ -65,7 +65,7 @@ val Model::logit_rows(uint32_t index, val tokens_value, uint32_t from, uint32_t 
     if (from > tokens.size() || from > linnet_length(session) || most == 0) {
         return refusal(LINNET_BAD_ARGUMENT, "The first token to evaluate is behind the session's end, or none is asked for.");
     }
-    slots_[index].evaluating = slots_[index].running = false;
+    slots_[index].evaluating = false;
     linnet_error error{};
     linnet_status status = linnet_rewind(session, from, &error);
     linnet_info info{};

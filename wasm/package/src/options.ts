@@ -189,9 +189,14 @@ function checkStops(stop: string | string[] | undefined): string[] {
   });
 }
 
+function checkSpeculate(speculate: unknown): boolean | null {
+  if (!given(speculate) || speculate === 'auto') return null;
+  return typeof speculate === 'boolean' ? speculate : refuse("'speculate' must be 'auto', true or false.");
+}
+
 /** What is not given is the session's. */
 export function checkPrompt(options: PromptOptions, where: string): AnswerOptions {
-  checkNames(options, ['signal', 'stop', 'maxTokens', 'sampling', 'onPrefill'], where);
+  checkNames(options, ['signal', 'stop', 'maxTokens', 'sampling', 'speculate', 'onPrefill'], where);
   checkSignal(options.signal);
   checkFunction(options.onPrefill, 'onPrefill');
   return {
@@ -200,6 +205,7 @@ export function checkPrompt(options: PromptOptions, where: string): AnswerOption
       ? inRange(options.maxTokens, 'maxTokens', { least: 1, most: 2 ** 31 - 1, whole: true })
       : 0,
     sampling: checkSampling(options.sampling, 'sampling'),
+    speculate: checkSpeculate(options.speculate),
   };
 }
 

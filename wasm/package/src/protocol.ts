@@ -47,6 +47,8 @@ export interface AnswerOptions {
   stop: string[];
   maxTokens: number;
   sampling: Sampling;
+  /** null: where it is worth it. */
+  speculate: boolean | null;
 }
 
 export interface ProgressEvent {

@@ -165,6 +165,9 @@ export interface PromptOptions {
   maxTokens?: number;
   /** In the place of the session's, for this answer. */
   sampling?: Sampling;
+  /** Guesses what comes next from what was said before, and computes it in the same pass over the weights: fewer passes where a
+   *  text is summarised, edited or quoted, and the same answer always. 'auto' (default): where weights are streamed. */
+  speculate?: 'auto' | boolean;
   /** Called while the prompt is read, before the first piece: tokens done and in all. */
   onPrefill?: (done: number, total: number) => void;
 }
@@ -193,6 +196,10 @@ export interface Timings {
   decodeMilliseconds: number;
   prefillTokensPerSecond: number;
   decodeTokensPerSecond: number;
+  /** Passes over the weights after the prompt. */
+  passes: number;
+  /** Tokens that a pass brought; above 1 where guesses came true (see PromptOptions.speculate). 0 without a pass. */
+  tokensPerPass: number;
   firstTokenMilliseconds: number;
   /** Read from storage for this answer since it had no place in memory. */
   bytesStreamed: number;

@@ -57,6 +57,8 @@ export async function generate(
   const tokens: number[] = [];
   let finish: Finish = 'cancelled';
   let firstAt = 0;
+  let passes = 0;
+  let accepted = 0;
   const take = (piece: string): void => {
     held += text === '' && held === '' && trim ? piece.trimStart() : piece;
   };
@@ -78,9 +80,11 @@ export async function generate(
       seed: options.sampling.seed ?? randomSeed(),
       maxTokens: options.maxTokens,
       stop: options.stop,
+      speculate: options.speculate,
     });
     for (let sliceEnd = readAt + SLICE_MILLISECONDS; ;) {
       const step = engine.step(session);
+      ({ passes, accepted } = step);
       if (step.paused !== true) {
         take(step.piece);
         if (step.finish === undefined || step.finish === 'stop') tokens.push(step.token);
@@ -114,6 +118,8 @@ export async function generate(
       decodeMilliseconds: decode,
       prefillTokensPerSecond: read ? rate(total, readAt - start) : 0,
       decodeTokensPerSecond: rate(tokens.length, decode),
+      passes,
+      tokensPerPass: passes > 0 ? (passes + accepted) / passes : 0,
       firstTokenMilliseconds: firstAt === 0 ? 0 : firstAt - askedAt,
       bytesStreamed: stats.bytesStreamed + stats.scratchBytesRead - before.bytesStreamed - before.scratchBytesRead,
     },

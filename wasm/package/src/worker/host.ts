@@ -317,6 +317,8 @@ const NOTHING_SAID: Reply = {
     decodeMilliseconds: 0,
     prefillTokensPerSecond: 0,
     decodeTokensPerSecond: 0,
+    passes: 0,
+    tokensPerPass: 0,
     firstTokenMilliseconds: 0,
     bytesStreamed: 0,
   },

@@ -1,6 +1,6 @@
 // The wasm module as Embind shows it (wasm/bindings): one place for its shape, so that the rest of the worker is typed.
 import type { ByteSource, FileLayout } from './byte_source.js';
-import type { Message, ModelInfo, Plan, Sampling } from '../types.js';
+import type { Finish, Message, ModelInfo, Plan, Sampling } from '../types.js';
 
 /** How every call that can fail answers: 'ok', or what kind of failure with a sentence. */
 export interface Answer {
@@ -43,6 +43,8 @@ export interface ModuleStats {
 export interface GenerationOptions extends Sampling {
   maxTokens?: number;
   stop?: string[];
+  /** null: the core decides. */
+  speculate?: boolean | null;
 }
 
 export interface ModuleStep extends Answer {
@@ -50,7 +52,10 @@ export interface ModuleStep extends Answer {
   piece: string;
   /** It took longer than the time that was given: call again. */
   paused?: boolean;
-  finish?: 'end' | 'stop' | 'length' | 'context';
+  finish?: Finish;
+  /** So far: passes over the weights, and guessed tokens that came true. */
+  passes: number;
+  accepted: number;
 }
 
 export interface ModuleProgress {
