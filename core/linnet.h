@@ -113,6 +113,31 @@ typedef struct linnet_plan {
 linnet_status linnet_make_plan(const linnet_platform* platform, const linnet_options* options, linnet_plan* plan,
                                linnet_error* error);
 
+/* ---- speed: measured, and predicted ------------------------------------------------------------------------------ */
+
+typedef struct linnet_rates {
+    double read_bytes_per_second;    /* from storage, the way weights stream; 0: not measured, the platform maps them */
+    double compute_bytes_per_second; /* weights multiplied with one token's activations, from memory */
+    uint64_t read_bytes;             /* that were read to measure */
+    uint64_t microseconds;           /* that it took */
+} linnet_rates;
+
+/* Memory for linnet_measure that is larger than the caches of usual processors. */
+#define LINNET_MEASURE_BYTES (UINT64_C(64) << 20)
+
+/* Measures both rates with weights of this model, the kernels and threads of a decoded token and reads of the plan's page size,
+ * in less than a second, or somewhat more on slow storage. `memory` is aligned to 4096; less of it than LINNET_MEASURE_BYTES works
+ * (LINNET_DOES_NOT_FIT says how much is the least), but weights that fit into the caches are faster than those that do not.
+ * What the system's cache holds of the file is read from there, now as later. Needs platform.ticks. */
+linnet_status linnet_measure(const linnet_platform* platform, const linnet_options* options, void* memory, size_t bytes,
+                             linnet_rates* rates, linnet_error* error);
+
+/* Seconds for one decoded token: the longer of reading and of computing, for they go on at the same time.
+ *     reading   = (weights that stream + keys and values in the scratch storage) / read_bytes_per_second
+ *     computing = (weights that a token reads + its keys and values) / compute_bytes_per_second
+ * full_context 1: with the context full; 0: at the start, where keys and values are next to nothing. 0: not known. */
+double linnet_predict_token_seconds(const linnet_plan* plan, const linnet_rates* rates, int32_t full_context);
+
 /* ---- model ------------------------------------------------------------------------------------------------------ */
 
 /* Opens the model in `arena` (at least plan.total_bytes, aligned to LINNET_ARENA_ALIGNMENT), which belongs to the model
