@@ -134,6 +134,7 @@ class Usage(Case):
             ("run", model, "--prompt", "x", "--context", "99999999"),
             ("plan", model, "--context", "2000000"),
             ("plan", model, "--batch", "513"),
+            ("plan", model, "--direct", "sometimes"),
             ("logits", model, "--tokens", "1,2"),
             ("logits", model, "--tokens", "1,2", "--hash", "--kv", "int4"),
             ("logits", model, "--tokens", "1,,2", "--hash"),
@@ -163,9 +164,9 @@ class Usage(Case):
                              ("1g", 1000000000), ("123456789", 123456789), ("64mib", 67108864)]:
             with self.subTest(size=text):
                 if bytes_ is None:
-                    run("plan", self.model, "--memory", text)
+                    run("plan", self.model, "--memory", text, "--no-measure")
                 else:
-                    self.assertEqual(self.json("plan", self.model, "--memory", text)["ceiling_bytes"], bytes_)
+                    self.assertEqual(self.json("plan", self.model, "--memory", text, "--no-measure")["ceiling_bytes"], bytes_)
 
     def test_bad_input(self):
         for command in [("inspect",), ("plan",), ("run",), ("chat",), ("tokenize",), ("detokenize",), ("logits",), ("bench",)]:
@@ -211,14 +212,27 @@ class Models(Case):
         self.assertEqual(len(report["tensors"]) - report["config"]["layers"] * 6, 2 + (not report["config"]["tied_embeddings"]))
 
     def test_plan(self):
-        report = self.json("plan", self.model, "--context", 64)
+        report = self.json("plan", self.model, "--context", 64, "--no-measure")
         self.assertEqual(sum(report["bytes"].values()), report["total_bytes"])
         self.assertEqual(report["context"], 64)
-        self.assertIn(f"{report['total_bytes']:,}", self.good("plan", self.model, "--context", 64).decode())
-        self.assertLess(report["bytes"]["kv_cache"], self.json("plan", self.model, "--context", 128)["bytes"]["kv_cache"])
+        self.assertIn(f"{report['total_bytes']:,}", self.good("plan", self.model, "--context", 64, "--no-measure").decode())
+        self.assertLess(report["bytes"]["kv_cache"],
+                        self.json("plan", self.model, "--context", 128, "--no-measure")["bytes"]["kv_cache"])
+        self.assertNotIn("rates", report)
+        self.assertEqual(report, self.json("plan", self.model, "--context", 64, "--no-measure"))
+        measured = self.json("plan", self.model, "--context", 64)
+        for rate in ["read_bytes_per_second", "compute_bytes_per_second"]:
+            self.assertGreater(measured["rates"][rate], 1e6)
+        self.assertGreater(measured["predicted_seconds_per_token_at_start"], 0)
+        self.assertGreaterEqual(measured["predicted_seconds_per_token"], measured["predicted_seconds_per_token_at_start"])
+        text = self.good("plan", self.model, "--context", 64).decode()
+        self.assertRegex(text, r"predicted .*tok/s")
+        for direct in ["on", "off"]:
+            self.assertEqual(self.json("plan", self.model, "--no-measure", "--direct", direct)["page_bytes"], 0)
         sentence = self.refused(4, "plan", self.model, "--context", 64, "--memory", "20kB")
         smallest = int(re.search(r"would do is (\d+) bytes", sentence).group(1))
-        self.assertLessEqual(self.json("plan", self.model, "--context", 64, "--memory", smallest)["total_bytes"], smallest)
+        fits = self.json("plan", self.model, "--context", 64, "--memory", smallest, "--no-measure")
+        self.assertLessEqual(fits["total_bytes"], smallest)
         self.refused(4, "plan", self.model, "--context", 64, "--memory", smallest - 1)
         self.refused(4, "logits", self.model, "--tokens", "1", "--hash", "--context", 64, "--memory", smallest - 1)
 

@@ -50,9 +50,8 @@ void add_model_choices(CLI::App& command, ModelChoices& choices) {
     command.add_option("--kernels", choices.kernels, "scalar, avx2, avx512, … (the best; or the environment's LINNET_KERNELS)")
         ->type_name("NAME");
     command
-        .add_option(
-            "--direct", choices.direct,
-            "Read what streams past the system's cache: on, off, or auto where the file is larger than free memory (auto)")
+        .add_option("--direct", choices.direct,
+                    "Read past the system's cache what streams: on, off or, where the file is larger than free memory, auto")
         ->type_name("WHEN");
     command
         .add_option("--scratch-folder", choices.scratch_folder,
@@ -193,6 +192,26 @@ std::vector<int32_t> chat_tokens(linnet_model* model, const std::vector<linnet_m
     std::vector<int32_t> tokens(count);
     require(linnet_chat_tokens(model, messages.data(), messages.size(), flags, tokens.data(), count, &count, &error), error);
     return tokens;
+}
+
+linnet_rates measure_rates(LoadedModel& model) {
+    // Under a small ceiling no more than that: who sets one may have no more.
+    const uint64_t ceiling = model.options().memory;
+    uint64_t bytes = 4 * LINNET_MEASURE_BYTES;  // a server's caches are larger than a phone's
+    if (ceiling != 0 && ceiling < bytes) bytes = std::max<uint64_t>(ceiling, 1 << 20);
+    ArenaMemory memory;
+    linnet_rates rates{};
+    if (!memory.allocate(static_cast<size_t>(bytes))) return rates;
+    linnet_error error;
+    linnet_status status;
+    {
+        const StopOnInterrupt stop(model.posix());
+        status = linnet_measure(&model.platform(), &model.options(), memory.data(), memory.size(), &rates, &error);
+    }
+    if (status == LINNET_CANCELLED) throw Failure(exit_cancelled, "");
+    if (status == LINNET_DOES_NOT_FIT || status == LINNET_UNSUPPORTED) return {};
+    model.require_platform(status, error);
+    return rates;
 }
 
 uint64_t peak_memory() {

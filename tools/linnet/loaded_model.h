@@ -53,10 +53,10 @@ public:
     std::string name() const;  // the file's, which the person has chosen; what a model calls itself may be anything
     uint32_t threads() const { return posix_.platform().threads; }
     double load_seconds() const { return load_seconds_; }
-
-private:
+    // Throws what the core reports; where the storage failed, with what the system says of it.
     void require_platform(linnet_status status, const linnet_error& error) const;
 
+private:
     std::string file_;
     std::string kernels_;
     bool progress_;
@@ -74,6 +74,10 @@ private:
 // Text to tokens, as a whole.
 std::vector<int32_t> tokenize(linnet_model* model, const std::string& text, uint32_t flags);
 std::vector<int32_t> chat_tokens(linnet_model* model, const std::vector<linnet_message>& messages, uint32_t flags);
+
+// Measures how fast this machine reads and computes with the model, in memory of its own that is given back. Throws a Failure; where
+// there is not the memory or the clock for it, the rates are 0.
+linnet_rates measure_rates(LoadedModel& model);
 
 // What the process has held at most, in bytes of physical memory.
 uint64_t peak_memory();
