@@ -50,8 +50,7 @@ void add_model_choices(CLI::App& command, ModelChoices& choices) {
     command.add_option("--kernels", choices.kernels, "scalar, avx2, avx512, … (the best; or the environment's LINNET_KERNELS)")
         ->type_name("NAME");
     command
-        .add_option("--direct", choices.direct,
-                    "Read past the system's cache what streams: on, off or, where the file is larger than free memory, auto")
+        .add_option("--direct", choices.direct, "Read past the system's cache what streams: on, off, or by free memory (auto)")
         ->type_name("WHEN");
     command
         .add_option("--scratch-folder", choices.scratch_folder,

@@ -154,7 +154,7 @@ void add_plan(CLI::App& app) {
     command.add_flag("--json", choices->json, "Print one JSON object");
     command.footer(
         "The seconds a token are the longer of reading what streams and of computing with all of it, by rates that are\n"
-        "measured here with some of the model's weights, within about a second. Exit code 4 and the smallest ceiling that "
+        "measured here with some of the model's weights, within about a second.\nExit code 4 and the smallest ceiling that "
         "would do when it does not fit.\n"
         "Example:\n  linnet plan model.linnet --memory 2GB --context 4096");
     command.callback([choices] { plan(*choices); });
