@@ -19,6 +19,7 @@ EMSCRIPTEN_BINDINGS(linnet) {
     emscripten::class_<Model>("Model")
         .constructor<>()
         .function("open", &Model::open)
+        .function("measuredPlan", &Model::measured_plan)
         .function("info", &Model::info)
         .function("stopAddress", &Model::stop_address)
         .function("clearStop", &Model::clear_stop)

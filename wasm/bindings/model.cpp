@@ -54,24 +54,55 @@ val make_plan(val source, val options_value) {
     linnet_error error{};
     const linnet_status status = linnet_make_plan(&table, &options, &plan, &error);
     val result = answer(status, error);
-    if (status == LINNET_OK) write_plan(plan, result);
+    if (status == LINNET_OK) write_plan(plan, linnet_rates{}, result);
     return result;
 }
 
 Model::~Model() { free(arena_); }
+
+linnet_status Model::prepare(val source, const val& options_value, linnet_options& options, linnet_plan& plan,
+                             linnet_rates& rates, linnet_error& error) {
+    const val threads = options_value["threads"];
+    platform_ =
+        std::make_unique<WasmPlatform>(source, threads.isNumber() ? threads.as<uint32_t>() : 1,
+                                       options_value["reader"].isTrue() ? &reader_ : nullptr, scratch_bytes(options_value));
+    const linnet_status status = linnet_make_plan(&platform_->table(), &options, &plan, &error);
+    if (status != LINNET_OK || !options_value["measure"].isTrue()) return status;
+    // Within what the arena will take: WebAssembly's memory never shrinks.
+    const uint64_t most = plan.total_bytes < LINNET_MEASURE_BYTES ? plan.total_bytes : LINNET_MEASURE_BYTES;
+    const size_t bytes = static_cast<size_t>(most) / 4096 * 4096;
+    void* memory = aligned_alloc(4096, bytes);
+    if (memory == nullptr) return LINNET_OK;
+    linnet_error ignored{};
+    // What could not be measured is 0.
+    if (linnet_measure(&platform_->table(), &options, memory, bytes, &rates, &ignored) != LINNET_OK) rates = {};
+    free(memory);
+    return LINNET_OK;
+}
+
+val Model::measured_plan(val source, val options_value) {
+    if (model_ != nullptr) return refusal(LINNET_BAD_ARGUMENT, "A model is open already.");
+    linnet_options options = linnet_default_options();
+    std::string kernels;
+    read_options(options_value, options, kernels);
+    linnet_plan plan{};
+    linnet_rates rates{};
+    linnet_error error{};
+    const linnet_status status = prepare(source, options_value, options, plan, rates, error);
+    val result = answer(status, error);
+    if (status == LINNET_OK) write_plan(plan, rates, result);
+    return result;
+}
 
 val Model::open(val source, val options_value) {
     if (model_ != nullptr) return refusal(LINNET_BAD_ARGUMENT, "A model is open already.");
     linnet_options options = linnet_default_options();
     std::string kernels;
     read_options(options_value, options, kernels);
-    const val threads = options_value["threads"];
-    platform_ =
-        std::make_unique<WasmPlatform>(source, threads.isNumber() ? threads.as<uint32_t>() : 1,
-                                       options_value["reader"].isTrue() ? &reader_ : nullptr, scratch_bytes(options_value));
     linnet_plan plan{};
+    linnet_rates rates{};
     linnet_error error{};
-    linnet_status status = linnet_make_plan(&platform_->table(), &options, &plan, &error);
+    linnet_status status = prepare(source, options_value, options, plan, rates, error);
     if (status != LINNET_OK) return answer(status, error);
     if (plan.total_bytes < SIZE_MAX) {
         arena_ = aligned_alloc(LINNET_ARENA_ALIGNMENT, (static_cast<size_t>(plan.total_bytes) + 63) / 64 * 64);
@@ -79,12 +110,12 @@ val Model::open(val source, val options_value) {
     if (arena_ == nullptr) {
         return refusal(LINNET_DOES_NOT_FIT,
                        "This browser gives a tab less memory than the model needs. Close other tabs, ask "
-                       "for a shorter context, or take a smaller model.");
+                       "for a shorter context or a lower ceiling, or take a smaller model.");
     }
     status = linnet_open(&platform_->table(), &options, arena_, static_cast<size_t>(plan.total_bytes), &model_, &error);
     val result = answer(status, error);
     if (status == LINNET_OK) {
-        write_plan(plan, result);
+        write_plan(plan, rates, result);
     } else {
         model_ = nullptr;
         free(arena_);

@@ -25,7 +25,10 @@ public:
 
     // { status, text?, plan fields }. `source` is platform/wasm's; options are linnet_options with `threads`, with `reader` (true:
     // a worker serves the words at reader_address()) and with `scratchBytes` (of storage for keys and values; absent: none).
+    // `measure` (true): with the rates of this machine, measured in less than a second.
     emscripten::val open(emscripten::val source, emscripten::val options);
+    // The same without opening it.
+    emscripten::val measured_plan(emscripten::val source, emscripten::val options);
     emscripten::val info() const;
     uint32_t threads() const;
     // Byte address of the word that stops (see WasmPlatform::stop).
@@ -88,6 +91,9 @@ private:
         bool evaluating = false;  // linnet_evaluate_begin, and not yet done
     };
 
+    // Makes the platform and the plan, and measures where that is asked for.
+    linnet_status prepare(emscripten::val source, const emscripten::val& options_value, linnet_options& options,
+                          linnet_plan& plan, linnet_rates& rates, linnet_error& error);
     linnet_session* session_of(uint32_t index) const;
     static uint32_t microseconds(double milliseconds);
     linnet_status work(Slot& slot, double milliseconds, linnet_progress& progress, linnet_error& error);

@@ -50,7 +50,7 @@ void read_sampling(const val& from, linnet_sampling& sampling) {
     take(from, "seed", sampling.seed);
 }
 
-void write_plan(const linnet_plan& plan, val& to) {
+void write_plan(const linnet_plan& plan, const linnet_rates& rates, val& to) {
     to.set("weightsBytes", number(plan.weights_bytes));
     to.set("mappedBytes", number(plan.mapped_bytes));
     to.set("ringBytes", number(plan.ring_bytes));
@@ -75,6 +75,10 @@ void write_plan(const linnet_plan& plan, val& to) {
     to.set("spilledBytes", number(plan.spilled_bytes));
     to.set("weightBytesPerToken", number(plan.weight_bytes_per_token));
     to.set("kvBytesPerToken", number(plan.kv_bytes_per_token));
+    to.set("readBytesPerSecond", rates.read_bytes_per_second);
+    to.set("computeBytesPerSecond", rates.compute_bytes_per_second);
+    to.set("secondsPerToken", linnet_predict_token_seconds(&plan, &rates, 1));
+    to.set("secondsPerTokenAtStart", linnet_predict_token_seconds(&plan, &rates, 0));
 }
 
 val info_value(const linnet_info& info) {

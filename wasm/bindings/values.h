@@ -20,7 +20,8 @@ inline constexpr const char* no_session = "There is no such session, or it has b
 void read_options(const emscripten::val& from, linnet_options& options, std::string& kernels);
 void read_sampling(const emscripten::val& from, linnet_sampling& sampling);
 
-void write_plan(const linnet_plan& plan, emscripten::val& to);
+// Rates that are 0 are not known, nor is what is predicted from them.
+void write_plan(const linnet_plan& plan, const linnet_rates& rates, emscripten::val& to);
 emscripten::val info_value(const linnet_info& info);
 emscripten::val stats_value(const linnet_stats& stats);
 

@@ -113,10 +113,19 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
 /** What loading it would take; the header alone is read, or fetched. */
 export async function plan(source: ModelSource, options: PlanOptions = {}): Promise<Plan> {
   const { signal } = options;
-  const { threads, memory, context, kvFormat, residentSessions } = checkPlan(options);
+  const { threads, memory, context, kvFormat, residentSessions, measure } = checkPlan(options);
+  const from = sourceOf(source, 'Linnet.plan');
   if (signal?.aborted === true) throw abortReason(signal);
-  const request = { memory, context, kvFormat, residentSessions, threads: chooseBuild(threads).threads };
-  return storageCall('plan', { source: sourceOf(source, 'Linnet.plan'), ...request }, signal === undefined ? {} : { signal });
+  const choice = chooseBuild(threads);
+  const request = { source: from, memory, context, kvFormat, residentSessions, threads: choice.threads, measure };
+  if (!measure) return storageCall('plan', request, signal === undefined ? {} : { signal });
+  // It is measured by the build that would compute.
+  const connection = connect(choice, options.assets === undefined ? undefined : folderOf(options.assets));
+  try {
+    return await heedSignal(connection, connection.call('plan', request, signal === undefined ? {} : { signal }), signal);
+  } finally {
+    connection.end(new LinnetError('closed', 'The plan is made.'));
+  }
 }
 
 let shared: Connection | undefined;

@@ -122,7 +122,7 @@ export const LOAD_OPTIONS = [
 
 const KV_FORMATS = { int8: 1, f16: 2, f32: 3 } as const;
 
-export const PLAN_OPTIONS = ['memory', 'context', 'threads', 'kv', 'residentSessions', 'signal'] as const;
+export const PLAN_OPTIONS = ['memory', 'context', 'threads', 'kv', 'residentSessions', 'assets', 'measure', 'signal'] as const;
 
 export type CheckedLoad = Omit<LoadRequest, 'source'> & { threads: 'auto' | number };
 
@@ -146,9 +146,11 @@ export function checkLoad(options: LoadOptions): CheckedLoad {
   };
 }
 
-export function checkPlan(options: PlanOptions): CheckedLoad {
+export function checkPlan(options: PlanOptions): CheckedLoad & { measure: boolean } {
   checkNames(options, PLAN_OPTIONS, 'Linnet.plan');
-  return checkLoad(options);
+  const { measure = false, ...rest } = options;
+  if (typeof measure !== 'boolean') refuse("'measure' must be true or false.");
+  return { ...checkLoad(rest), measure };
 }
 
 const SAMPLING_RANGES: Record<keyof Sampling, Range> = {

@@ -36,9 +36,10 @@ export interface PlanRequest {
   kvFormat: number;
   residentSessions: number;
   threads: number;
+  measure: boolean;
 }
 
-export interface LoadRequest extends Omit<PlanRequest, 'threads'> {
+export interface LoadRequest extends Omit<PlanRequest, 'threads' | 'measure'> {
   kernels: string;
   connections: number;
 }

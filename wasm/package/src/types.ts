@@ -55,7 +55,14 @@ export interface LoadOptions {
 }
 
 /** Of LoadOptions, those that a plan depends on. */
-export type PlanOptions = Pick<LoadOptions, 'memory' | 'context' | 'threads' | 'kv' | 'residentSessions' | 'signal'>;
+export type PlanOptions = Pick<
+  LoadOptions,
+  'memory' | 'context' | 'threads' | 'kv' | 'residentSessions' | 'assets' | 'signal'
+> & {
+  /** Whether this device's rates are measured, for `secondsPerToken`: about a second. Only with a model that is stored, or a file of
+   *  the person's. Default false. */
+  measure?: boolean;
+};
 
 /** Bytes of the model's memory by purpose: `totalBytes` is all that it takes.
  *
@@ -104,6 +111,13 @@ export interface Plan {
   /** What a generated token reads, wherever it lies. */
   weightBytesPerToken: number;
   kvBytesPerToken: number;
+  /** What this device reads from its storage and computes, measured where some of the model is streamed, or where it is asked for;
+   *  0: not known. */
+  readBytesPerSecond: number;
+  computeBytesPerSecond: number;
+  /** What a generated token is predicted to take by these: in a full conversation, and in an empty one. */
+  secondsPerToken: number;
+  secondsPerTokenAtStart: number;
 }
 
 export interface ModelInfo {

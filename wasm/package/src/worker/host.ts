@@ -9,7 +9,7 @@ import { Conversation } from './conversation.js';
 import { checksumsOf } from './checksums.js';
 import { Engine, good } from './engine.js';
 import { logitsHash } from './logits_hash.js';
-import type { LinnetModule, ModuleOptions } from './module.js';
+import type { Answer, LinnetModule, ModuleOptions } from './module.js';
 import { Sha256 } from './sha256.js';
 import { fastestKernels, startModule } from './start_module.js';
 import { startStreaming, streamingOptions, type Streaming } from './streaming.js';
@@ -112,12 +112,29 @@ export class Host {
         : await this.store.peekFile(request.source, options);
     try {
       const asked = moduleOptions(request, request.threads);
+      // As if it stood in storage already, and in the build with so many threads.
+      const reader = request.memory > 0 && request.threads > 1;
       const { scratchBytes } = await streamingOptions(module, source, asked);
-      const { status, text, ...plan } = module.makePlan(source, { ...asked, reader: request.threads > 1, scratchBytes });
+      const planned = request.measure
+        ? await this.measuredPlan(module, source, asked)
+        : module.makePlan(source, { ...asked, reader, scratchBytes });
+      const { status, text, ...plan } = planned;
       good(text === undefined ? { status } : { status, text });
       return plan;
     } finally {
       source.close();
+    }
+  }
+
+  private async measuredPlan(module: LinnetModule, source: ByteSource, asked: ModuleOptions): Promise<Answer & Plan> {
+    const model = new module.Model();
+    const streaming = await startStreaming(module, model, source, source, asked);
+    try {
+      const options = { ...asked, kernels: fastestKernels(module), ...streaming.options, measure: true };
+      return model.measuredPlan(streaming.source, options);
+    } finally {
+      await streaming.close();
+      model.delete();
     }
   }
 

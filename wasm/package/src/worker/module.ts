@@ -19,6 +19,8 @@ export interface ModuleOptions {
   reader?: boolean;
   /** Of storage for keys and values; 0 or absent: there is none. */
   scratchBytes?: number;
+  /** This device's rates are measured for the plan. */
+  measure?: boolean;
 }
 
 /** Storage for keys and values where there is no reader. Both give the bytes that were transferred. Never throw. */
@@ -76,6 +78,7 @@ export const TEXT_PLAIN = 0;
 
 export interface ModuleModel {
   open(source: ModuleSource, options: ModuleOptions): Answer & Plan;
+  measuredPlan(source: ModuleSource, options: ModuleOptions): Answer & Plan;
   readerAddress(): number;
   info(): ModelInfo;
   tokenize(text: string, flags: number): Answer & { tokens: Int32Array };

@@ -14,7 +14,7 @@ import type { LinnetModule, ModuleModel, ModuleOptions, ModuleSource, ScratchAcc
 /** How a model is opened, and why its storage failed where it did. */
 export interface Streaming {
   source: ModuleSource;
-  options: { reader?: boolean; scratchBytes?: number };
+  options: { reader?: boolean; scratchBytes?: number; measure?: boolean };
   problem(): LinnetError | undefined;
   /** Before the model is deleted. */
   close(): Promise<void>;
@@ -56,7 +56,7 @@ export async function startStreaming(
   const access = scratch !== null && reader === null ? await openScratch(scratch) : null;
   return {
     source: access === null ? read : { ...sourceOf(read), scratch: access },
-    options: { reader: reader !== null, scratchBytes: scratch === null ? 0 : possible.scratchBytes },
+    options: { reader: reader !== null, scratchBytes: scratch === null ? 0 : possible.scratchBytes, measure: true },
     problem: () => reader?.problem ?? access?.problem ?? ownProblem(source),
     async close() {
       reader?.end();
