@@ -120,7 +120,7 @@ export const LOAD_OPTIONS = [
   'signal',
 ] as const;
 
-const KV_FORMATS = { int8: 1, f16: 2, f32: 3 } as const;
+const KV_FORMATS = { int8: 1, f16: 2, f32: 3, int4: 4 } as const;
 
 export const PLAN_OPTIONS = ['memory', 'context', 'threads', 'kv', 'residentSessions', 'assets', 'measure', 'signal'] as const;
 
@@ -138,7 +138,7 @@ export function checkLoad(options: LoadOptions): CheckedLoad {
   return {
     memory: given(options.memory) ? parseBytes(options.memory, 'memory') : 0,
     context: given(options.context) ? inRange(options.context, 'context', { least: 1, most: 2 ** 20, whole: true }) : 0,
-    kvFormat: KV_FORMATS[oneOf(options.kv ?? 'int8', 'kv', ['int8', 'f16', 'f32'])],
+    kvFormat: KV_FORMATS[oneOf(options.kv ?? 'int8', 'kv', ['int8', 'int4', 'f16', 'f32'])],
     residentSessions: inRange(options.residentSessions ?? 1, 'residentSessions', { least: 1, most: 64, whole: true }),
     kernels: oneOf(options.kernels ?? 'auto', 'kernels', ['auto', 'scalar', 'wasm-simd128', 'wasm-relaxed']),
     connections: inRange(options.connections ?? 4, 'connections', { least: 1, most: 16, whole: true }),

@@ -38,8 +38,8 @@ export interface LoadOptions {
   /** Threads to compute with. 'auto' (default): as many as there are cores, at most 8; 1 where the page is not
    *  cross-origin isolated. More than the browser allows is refused. */
   threads?: 'auto' | number;
-  /** Numbers that keys and values are kept in. Default 'int8'. */
-  kv?: 'int8' | 'f16' | 'f32';
+  /** Numbers that keys and values are kept in. Default 'int8'; 'int4' takes half of that and is a little less exact. */
+  kv?: 'int8' | 'int4' | 'f16' | 'f32';
   /** Conversations whose keys and values stay in memory at the same time, 1 to 64. Default 1: others are computed again when
    *  they go on. */
   residentSessions?: number;

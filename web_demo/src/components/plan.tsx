@@ -1,15 +1,11 @@
 // What a model takes: memory by purpose, and what is read from the device's storage since it has no place there.
 import type { Plan } from 'linnet';
 import * as format from '../lib/format.js';
+import { streams } from '../state/plan.js';
 
-/** Whether some of the model is read from storage for each token. */
-export const streams = (plan: Plan): boolean => plan.streamedBytesPerPass > 0 || plan.spilledBytes > 0;
-
-/** From `atStart`, an empty conversation, to `full`. */
-function range(atStart: number, full: number): string {
-  const [low, high] = [format.bytes(atStart), format.bytes(full)];
-  return low === high ? high : `${low} at first, ${high} in a full conversation`;
-}
+/** Of an empty conversation, and of a full one where that is another. */
+const range = (atStart: string, full: string): string =>
+  atStart === full ? full : `${atStart} at first, ${full} in a full conversation`;
 
 export function PlanFigures({ plan }: { plan: Plan }) {
   const rest = plan.totalBytes - plan.weightsBytes - plan.kvBytes;
@@ -17,9 +13,14 @@ export function PlanFigures({ plan }: { plan: Plan }) {
   const lines: [string, string][] = [['Memory', `${format.bytes(plan.totalBytes)} in all`]];
   if (streams(plan)) {
     const { piecesResident, pieces } = plan;
+    const full = plan.streamedBytesPerPass + plan.spilledBytes;
     const share = pieces > 0 ? `, ${format.percent(piecesResident, pieces)} %` : '';
     lines.push(['Weights in memory', `${format.bytes(plan.weightsBytes)} of ${format.bytes(weights)}${share}`]);
-    lines.push(['Read for each token', range(plan.streamedBytesPerPassAtStart, plan.streamedBytesPerPass)]);
+    lines.push(['Read for each token', range(format.bytes(plan.streamedBytesPerPassAtStart), format.bytes(full))]);
+    if (plan.secondsPerToken > 0) {
+      const [atStart, atEnd] = [1 / plan.secondsPerTokenAtStart, 1 / plan.secondsPerToken];
+      lines.push(['Speed on this device', `about ${range(format.speed(atStart), format.speed(atEnd))}`]);
+    }
   } else {
     lines.push(['Weights', `${format.bytes(plan.weightsBytes)}, all in memory`]);
   }

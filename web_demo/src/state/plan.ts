@@ -12,6 +12,9 @@ export const preview = signal<Preview | undefined>(undefined);
 
 const pauseMilliseconds = 250; // while a number is typed
 
+/** Whether some of the model is read from storage for each token. */
+export const streams = (plan: Plan): boolean => plan.streamedBytesPerPass > 0 || plan.spilledBytes > 0;
+
 let asking: AbortController | undefined;
 
 async function ask(signal: AbortSignal): Promise<void> {
@@ -20,8 +23,15 @@ async function ask(signal: AbortSignal): Promise<void> {
   await new Promise((done) => setTimeout(done, pauseMilliseconds));
   if (signal.aborted) return;
   try {
-    const plan = await Linnet.plan(chosen.kind === 'url' ? chosen.url : chosen.file, { ...loadOptions.value, signal });
-    if (!signal.aborted) preview.value = { plan };
+    const source = chosen.kind === 'url' ? chosen.url : chosen.file;
+    const options = { ...loadOptions.value, signal };
+    const plan = await Linnet.plan(source, options);
+    if (signal.aborted) return;
+    preview.value = { plan };
+    // How fast that would be takes a second more.
+    if (!streams(plan)) return;
+    const measured = await Linnet.plan(source, { ...options, measure: true });
+    if (!signal.aborted) preview.value = { plan: measured };
   } catch (error) {
     if (isAbort(error) || signal.aborted) return;
     const tells = error instanceof LinnetError && ['does-not-fit', 'bad-argument', 'storage-full'].includes(error.code);
