@@ -26,26 +26,10 @@ Status prepare(const linnet_platform& platform, const linnet_options& options, F
     if (Status status = linnet::read_header(platform, header, error); status != Status::ok) return status;
     if (Status status = linnet::settle(platform, options, header, settings, error); status != Status::ok) return status;
     if (Status status = linnet::read_layout(platform, header, layout, nullptr, error); status != Status::ok) return status;
-    // A smaller batch needs less working memory and gives the same bits: under a ceiling it is the first thing to go.
-    for (;;) {
-        Arena measure;
-        if (Status status = linnet::divide(platform, header, layout, settings, measure, plan, nullptr, error);
-            status != Status::ok) {
-            return status;
-        }
-        if (options.memory == 0 || plan.total_bytes <= options.memory) break;
-        if (settings.batch == 1) {
-            return error.fail(Status::does_not_fit)
-                   << "A ceiling of " << options.memory << " bytes is too small for this model with a context of "
-                   << settings.context << " tokens: the smallest that would do is " << plan.total_bytes
-                   << " bytes. Raise it, or ask for a smaller context.";
-        }
-        settings.batch = settings.batch / 2;
+    if (Status status = linnet::make_plan(platform, options, header, layout, settings, plan, error); status != Status::ok) {
+        return status;
     }
-    if (plan.total_bytes > UINT64_MAX / 4 || plan.total_bytes > SIZE_MAX) {
-        return error.fail(Status::does_not_fit) << "This model and context need more memory than can be addressed.";
-    }
-    return Status::ok;
+    return linnet::count_layers(platform, header, plan, error);
 }
 
 // A session whose tokens change: a generation that is under way in it ends.
@@ -109,6 +93,10 @@ linnet_status linnet_open(const linnet_platform* platform, const linnet_options*
     });
 }
 
+void linnet_close(linnet_model* model) {
+    if (model != nullptr && model->decoder.residency != nullptr) model->residency.settle();
+}
+
 void linnet_get_info(const linnet_model* model, linnet_info* info) {
     const linnet::ModelConfig& config = model->header.config;
     *info = {};
@@ -146,6 +134,7 @@ linnet_status linnet_session_open(linnet_model* model, linnet_session** session,
             linnet::forget_ahead(changing(&slot));
             slot.cached_long = slot.has_logits = slot.under_way = false;
             slot.stats = {};
+            slot.cache.lost = false;
             slot.sampler.restart();
             *session = &slot;
             return Status::ok;
@@ -157,14 +146,14 @@ linnet_status linnet_session_open(linnet_model* model, linnet_session** session,
 
 void linnet_session_close(linnet_session* session) {
     linnet::forget_pass(*session);
+    linnet::release_cache(*session, 0);
     session->open = false;
 }
 
 linnet_status linnet_session_copy(linnet_session* to, const linnet_session* from, linnet_error* error) {
     return guarded(error, [&](Error& inner) -> Status {
         if (to->model != from->model) return inner.fail(Status::bad_argument) << "The two sessions belong to different models.";
-        linnet::copy(changing(to), *from);
-        return Status::ok;
+        return linnet::copy(changing(to), *from, inner);
     });
 }
 
@@ -273,7 +262,13 @@ void linnet_generate_end(linnet_session* session, linnet_step* step) { linnet::g
 
 void linnet_get_stats(const linnet_session* session, linnet_stats* stats) {
     *stats = session->stats;
-    stats->bytes_read = session->model->decoder.bytes_read;
+    const linnet_model& model = *session->model;
+    const linnet::Residency::Counts& counts = model.residency.counts;
+    stats->bytes_read = model.decoder.bytes_read + counts.read;
+    stats->bytes_streamed = counts.streamed;
+    stats->scratch_bytes_read = counts.scratch_read;
+    stats->scratch_bytes_written = counts.scratch_written;
+    stats->passes = model.passes;
     stats->arena_bytes = session->model->plan.total_bytes;
 }
 

@@ -141,10 +141,14 @@ double linnet_predict_token_seconds(const linnet_plan* plan, const linnet_rates*
 /* ---- model ------------------------------------------------------------------------------------------------------ */
 
 /* Opens the model in `arena` (at least plan.total_bytes, aligned to LINNET_ARENA_ALIGNMENT), which belongs to the model
- * until the caller forgets it: there is nothing to close. `platform` is copied; what it points to must outlive the
+ * until linnet_close. `platform` is copied; what it points to must outlive the
  * model. Options are the ones that the plan was made with. */
 linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* arena, size_t arena_bytes,
                           linnet_model** model, linnet_error* error);
+
+/* Ends the model: waits for reads that are under way, after which nothing writes to the arena any more. Where the plan streams
+ * nothing (page_bytes 0) there are none, and an arena may as well be forgotten. Null is allowed. */
+void linnet_close(linnet_model* model);
 
 typedef struct linnet_info {
     const char* name; /* not terminated: name_bytes long */

@@ -14,6 +14,7 @@
 #include "core/model/reader.h"
 #include "core/ops/rope.h"
 #include "core/session/kv_cache.h"
+#include "core/stream/residency.h"
 #include "platform/platform.h"
 
 namespace linnet {
@@ -23,15 +24,16 @@ struct Embedding {
     TensorFormat format;
     uint32_t group;
     uint32_t columns;
-    uint64_t file_offset;      // of row 0 in the model file; f32_rows, int8_rows
-    const PackedMatrix* tied;  // or the output matrix
+    uint64_t file_offset;      // in the model file: of row 0 (f32_rows, int8_rows), or of the output matrix
+    const PackedMatrix* tied;  // the output matrix where it serves; its data is null where it is streamed
 };
 
 // Working memory of one pass, taken from the arena once.
 struct Workspace {
     uint32_t batch = 0;
+    uint32_t span = 0;           // tokens of a pass: a multiple of the batch
     uint32_t tasks = 0;          // most tasks a parallel step is cut into
-    float* x = nullptr;          // [batch][hidden]
+    float* x = nullptr;          // [span][hidden]
     float* normed = nullptr;     // [batch][hidden], f32 matrices only read this
     float* qkv = nullptr;        // [batch][(heads + 2 kv_heads) head_dim]
     float* attention = nullptr;  // [batch][heads head_dim]
@@ -43,29 +45,34 @@ struct Workspace {
     int32_t* sums = nullptr;
     float* cosine = nullptr;  // [batch][rotary_dims/2]
     float* sine = nullptr;
-    float* scores = nullptr;   // [tasks][score_stride]
+    float* scores = nullptr;   // [score_rows][score_stride], at least one row a task
     int16_t* query = nullptr;  // [tasks][head_dim]
     uint8_t* row = nullptr;    // one embedding row as it is stored
     uint32_t score_stride = 0;
+    uint32_t score_rows = 0;
     // Logits of several tokens at once, where no layer is computed: [row_count][vocabulary]
     float* rows = nullptr;
     uint32_t row_count = 0;
 
-    void create(const ModelConfig& config, const ModelLayout& layout, uint32_t batch_tokens, uint32_t kv_slots,
-                uint32_t threads, Arena& arena);
+    // `pooled`: weights and KV caches share a pool of pages, and attention may go page by page.
+    void create(const ModelConfig& config, const ModelLayout& layout, uint32_t batch_tokens, uint32_t span_tokens, bool pooled,
+                uint32_t kv_slots, uint32_t threads, Arena& arena);
     uint64_t row_bytes = 0;
 };
 
-// A batch of tokens on its way through the layers. It can be left after any piece of the work and gone on with later, as long as
-// the workspace has not been used for another one meanwhile.
+// Tokens on their way through the layers: one batch, or several that go through each layer one after the other, so that one
+// reading of the weights serves them all. It can be left after any piece of the work and gone on with later, as long as the
+// workspace has not been used for another one meanwhile.
 struct Pass {
     const int32_t* tokens = nullptr;
     uint32_t first = 0;  // position of tokens[0]
     uint32_t count = 0;
     bool use_long = false;
-    uint32_t layer = 0;  // where it is: layers [0, layer) are done, of this one `stage` stages, of that one `item` items
-    uint32_t stage = 0;
-    uint32_t item = 0;
+    uint32_t layer = 0;    // where it is: layers [0, layer) are done for all tokens,
+    uint32_t sub = 0;      // this one for tokens [0, sub),
+    uint32_t stage = 0;    // of this one `stage` stages for the batch that begins there,
+    uint32_t item = 0;     // of that one `item` items
+    bool by_page = false;  // attention goes page by page: not all of a layer's keys and values find a place together
 };
 
 class Decoder {
@@ -75,43 +82,58 @@ public:
     const ModelConfig* config = nullptr;
     const linnet_platform* platform = nullptr;
     const KernelTable* kernels = nullptr;
-    const LayerWeights* layers = nullptr;
+    LayerWeights* layers = nullptr;
     const float* output_norm = nullptr;
     PackedMatrix output{};
     Embedding embedding{};
     RopeFrequencies rope;
     Workspace work;
+    Residency* residency = nullptr;  // null: all weights and KV caches have their places
     uint64_t bytes_read = 0;
 
+    // What stands before the first piece of a pass.
+    Status begin(const Pass& pass, KvCache& cache, Error& error);
     // Takes `pass` a piece further: one stage of a layer, or the part of it that is about `most` multiply-adds. It has `count`
-    // (1..batch) tokens at positions first.. of a session whose cache holds all positions before `first` that they see. Fills
+    // (1..span) tokens at positions first.. of a session whose cache holds all positions before `first` that they see. Fills
     // the cache and leaves each token's last hidden state in the workspace.
     Status advance(Pass& pass, KvCache& cache, uint64_t most, Error& error);
     bool finished(const Pass& pass) const { return pass.layer == config->layers; }
     // 0..1: how much of it is done.
     float share_done(const Pass& pass) const;
 
-    // Logits of the `index`-th token of a finished pass, float[vocabulary].
-    void logits(uint32_t index, float* out);
-    // The same in pieces, of `count` tokens from the `first`-th on: true when all are there. `pass.item` counts; one set of rows
-    // at a time.
-    bool logits_piece(Pass& pass, uint32_t first, uint32_t count, float* out, uint64_t most);
+    // Logits of `count` tokens (at most a batch) from the `first`-th on of a finished pass, float[count][vocabulary], in pieces:
+    // *done when all are there. `pass.item` counts; one set of rows at a time.
+    Status logits(Pass& pass, uint32_t first, uint32_t count, float* out, uint64_t most, bool& done, Error& error);
 
 private:
     struct Step;
-    Status embed(const int32_t* tokens, uint32_t count, Error& error);
+    Status embed(const int32_t* tokens, uint32_t count, float* x, Error& error);
     void run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces);
-    bool multiply(const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y, size_t y_stride,
-                  uint32_t& item, uint64_t most);
+    Status multiply(uint32_t index, const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y,
+                    size_t y_stride, bool release, uint32_t& item, uint64_t most, bool& done, Error& error);
     void norm(const float* x, uint32_t count, const float* weight, bool quantise, uint32_t pieces);
-    bool attend(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most);
-    bool stage(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most);
+    Status stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Error& error);
+    uint32_t batch_of(const Pass& pass) const {
+        return pass.count - pass.sub < work.batch ? pass.count - pass.sub : work.batch;
+    }
+    // core/model/attention.cpp
+    Status to_cache(const Pass& pass, KvCache& cache, uint32_t pieces, Error& error);
+    Status attend(Pass& pass, KvCache& cache, uint64_t most, bool& done, Error& error);
+    Status gather(Pass& pass, KvCache& cache, Error& error);
+    void attend_together(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most);
+    Status attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item, Error& error);
+
+    struct Query;
+    Query query_of(const Step& step, uint32_t item, int16_t* quantised) const;
 
     static void norm_task(void* step, uint32_t index);
     static void quantize_task(void* step, uint32_t index);
     static void multiply_task(void* step, uint32_t index);
     static void cache_task(void* step, uint32_t index);
     static void attention_task(void* step, uint32_t index);
+    static void scores_task(void* step, uint32_t index);
+    static void softmax_task(void* step, uint32_t index);
+    static void output_task(void* step, uint32_t index);
     static void swiglu_task(void* step, uint32_t index);
 };
 

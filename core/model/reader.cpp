@@ -212,7 +212,7 @@ private:
 }  // namespace
 
 Status read_layout(const linnet_platform& platform, const FileHeader& header, ModelLayout& layout, LayerPlaces* layers,
-                   Error& error) {
+                   Error& error, EachLayer each, void* context) {
     const ModelConfig& config = header.config;
     const uint32_t attention = config.heads * config.head_dim;
     const uint32_t qkv_rows = attention + 2 * config.kv_heads * config.head_dim;
@@ -249,6 +249,7 @@ Status read_layout(const linnet_platform& platform, const FileHeader& header, Mo
         }
         if (layer == 0) layout.layers_offset = places.attention_norm.offset;
         if (layers != nullptr) layers[layer] = places;
+        if (each != nullptr) each(context, places);
     }
     status = walk.next(TensorRole::output_norm, 0, 1, config.hidden, true, layout.output_norm, error);
     if (status != Status::ok) return status;
@@ -275,79 +276,71 @@ Status verify_metadata(const linnet_platform& platform, const FileHeader& header
     return Status::ok;
 }
 
-namespace {
-
-// The checksum of chunk after chunk, read a few at a time; the last one covers the others.
-class Checksums {
-public:
-    Checksums(const linnet_platform& platform, const FileHeader& header) : platform_(platform), header_(header) {}
-
-    Status next(uint32_t& checksum, Error& error) {
-        if (index_ % buffered == 0) {
-            const uint64_t total = chunk_count(header_.weights_bytes) + 1;
-            const uint64_t left = total - index_;
-            if (Status status = read_bytes(platform_, header_.checksums_offset + index_ * 4, values_,
-                                           (left < buffered ? left : buffered) * 4, error);
-                status != Status::ok) {
-                return status;
-            }
-        }
-        checksum = values_[index_++ % buffered];
-        return Status::ok;
+Status ChunkCheck::next_checksum(uint32_t& checksum, Error& error) {
+    if (index_ % buffered == 0) {
+        const uint64_t left = chunk_count(header_.weights_bytes) + 1 - index_;
+        const uint64_t count = left < buffered ? left : buffered;
+        Status status = read_bytes(platform_, header_.checksums_offset + index_ * 4, values_, count * 4, error);
+        if (status != Status::ok) return status;
     }
+    checksum = values_[index_++ % buffered];
+    return Status::ok;
+}
 
-private:
-    static constexpr uint64_t buffered = 64;
-    const linnet_platform& platform_;
-    const FileHeader& header_;
-    uint64_t index_ = 0;
-    uint32_t values_[buffered];
-};
+Status ChunkCheck::feed(const uint8_t* bytes, uint64_t count, Error& error) {
+    while (count != 0) {
+        const uint64_t chunk = offset_ / chunk_bytes;
+        const uint64_t chunk_end = (chunk + 1) * chunk_bytes;
+        const uint64_t end = chunk_end < header_.weights_bytes ? chunk_end : header_.weights_bytes;
+        const uint64_t part = count < end - offset_ ? count : end - offset_;
+        crc_ = crc32c(crc_, bytes, static_cast<size_t>(part));
+        bytes += part;
+        count -= part;
+        offset_ += part;
+        if (offset_ != end) return Status::ok;
+        uint32_t expected = 0;
+        if (Status status = next_checksum(expected, error); status != Status::ok) return status;
+        table_crc_ = crc32c(table_crc_, &expected, 4);
+        if (crc_ != expected) {
+            return error.fail(Status::bad_file)
+                   << "The model file is damaged: chunk " << chunk << " (" << chunk_bytes << " bytes at offset "
+                   << header_.weights_offset + chunk * chunk_bytes << ") has a wrong checksum. Convert or download it again.";
+        }
+        crc_ = 0;
+    }
+    return Status::ok;
+}
 
-}  // namespace
+Status ChunkCheck::end(Error& error) {
+    uint32_t expected = 0;
+    if (Status status = next_checksum(expected, error); status != Status::ok) return status;
+    if (table_crc_ != expected) return damaged(error, "the checksum of its checksums is wrong");
+    return Status::ok;
+}
 
 Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory, bool verify,
                     uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error) {
-    Checksums checksums(platform, header);
-    uint32_t table_crc = 0;
+    ChunkCheck check(platform, header);
     const uint64_t total = header.weights_bytes;
-    const uint64_t first = verify ? 0 : from;
-    for (uint64_t offset = first; offset < total;) {
+    for (uint64_t offset = verify ? 0 : from; offset < total;) {
+        // What stands before `from` is only compared; the rest goes straight to its place.
+        const bool passing = offset < from;
         const uint64_t chunk_end = (offset / chunk_bytes + 1) * chunk_bytes;
-        const uint64_t end = chunk_end < total ? chunk_end : total;
-        const uint64_t chunk = offset / chunk_bytes;
-        uint32_t crc = 0;
-        while (offset < end) {
-            // What stands before `from` is only compared; the rest goes straight to its place.
-            const bool passing = offset < from;
-            uint64_t count = (passing && from < end ? from : end) - offset;
-            if (passing && count > scratch_bytes) count = scratch_bytes;
-            uint8_t* to = passing ? scratch : memory + (offset - from);
-            if (Status status = read_bytes(platform, header.weights_offset + offset, to, count, error); status != Status::ok) {
-                return status;
-            }
-            if (verify) crc = crc32c(crc, to, static_cast<size_t>(count));
-            bytes_read += count;
-            offset += count;
-        }
+        uint64_t end = chunk_end < total ? chunk_end : total;
+        if (passing && from < end) end = from;
+        uint64_t count = end - offset;
+        if (passing && count > scratch_bytes) count = scratch_bytes;
+        uint8_t* to = passing ? scratch : memory + (offset - from);
+        Status status = read_bytes(platform, header.weights_offset + offset, to, count, error);
+        if (status == Status::ok && verify) status = check.feed(to, count, error);
+        if (status != Status::ok) return status;
+        bytes_read += count;
+        offset += count;
         if (platform.yield != nullptr && platform.yield(platform.context) != 0) {
             return error.fail(Status::cancelled) << "Loading the model was stopped.";
         }
-        if (!verify) continue;
-        uint32_t expected = 0;
-        if (Status status = checksums.next(expected, error); status != Status::ok) return status;
-        table_crc = crc32c(table_crc, &expected, 4);
-        if (crc != expected) {
-            return error.fail(Status::bad_file)
-                   << "The model file is damaged: chunk " << chunk << " (" << chunk_bytes << " bytes at offset "
-                   << header.weights_offset + chunk * chunk_bytes << ") has a wrong checksum. Convert or download it again.";
-        }
     }
-    if (!verify) return Status::ok;
-    uint32_t expected = 0;
-    if (Status status = checksums.next(expected, error); status != Status::ok) return status;
-    if (table_crc != expected) return damaged(error, "the checksum of its checksums is wrong");
-    return Status::ok;
+    return verify ? check.end(error) : Status::ok;
 }
 
 }  // namespace linnet

@@ -53,12 +53,36 @@ Status check_config(const ModelConfig& config, Error& error);
 // The header: magic, version, checksum, every count and offset in range.
 Status read_header(const linnet_platform& platform, FileHeader& header, Error& error);
 
-// The tensor table against the layout that the configuration demands. `layers` (header.config.layers entries) may be null.
+// The tensor table against the layout that the configuration demands. `layers` (header.config.layers entries) may be null;
+// `each`, which may be null too, sees one layer after the other.
+using EachLayer = void (*)(void* context, const LayerPlaces& layer);
 Status read_layout(const linnet_platform& platform, const FileHeader& header, ModelLayout& layout, LayerPlaces* layers,
-                   Error& error);
+                   Error& error, EachLayer each = nullptr, void* context = nullptr);
 
 // Compares the metadata's checksum (configuration apart: the header's own covers it). Reads in small pieces.
 Status verify_metadata(const linnet_platform& platform, const FileHeader& header, Error& error);
+
+// Compares the weights with the file's checksums, chunk by chunk, as they come in by and by in the order of the file.
+class ChunkCheck {
+public:
+    ChunkCheck(const linnet_platform& platform, const FileHeader& header) : platform_(platform), header_(header) {}
+    // The next bytes of the weights.
+    Status feed(const uint8_t* bytes, uint64_t count, Error& error);
+    // After all of them: the checksum of the checksums.
+    Status end(Error& error);
+
+private:
+    Status next_checksum(uint32_t& checksum, Error& error);
+
+    static constexpr uint64_t buffered = 64;
+    const linnet_platform& platform_;
+    const FileHeader& header_;
+    uint64_t offset_ = 0;
+    uint32_t crc_ = 0;
+    uint32_t table_crc_ = 0;
+    uint64_t index_ = 0;
+    uint32_t values_[buffered];
+};
 
 // Reads weights [from, weights_bytes) into `memory` in chunks, comparing every chunk's checksum when `verify` is set; with it
 // the bytes before `from` are read (into `scratch`) and compared too. `scratch` holds `scratch_bytes` (at least 1).

@@ -31,6 +31,49 @@ const uint8_t* map(const linnet_platform& platform, uint64_t offset, uint64_t by
     return reinterpret_cast<uintptr_t>(at) % tensor_alignment == 0 ? static_cast<const uint8_t*>(at) : nullptr;
 }
 
+// A matrix whose rows lie here and there: the decoder asks for them where it needs them.
+PackedMatrix matrix_in_pool(const TensorPlace& place) {
+    return {nullptr,       place.format, place.rows,
+            place.columns, place.group,  block_stride(place.format, place.columns, place.group)};
+}
+
+// Cuts the weights into pieces and loads those that stay. `vectors` becomes RMSNorm's weights, two a layer and the last.
+Status set_pool(linnet_model& model, const LayerPlaces* places, float* vectors, uint8_t* scratch, uint64_t scratch_bytes,
+                Error& error) {
+    const FileHeader& header = model.header;
+    const ModelConfig& config = header.config;
+    Decoder& decoder = model.decoder;
+    Residency& residency = model.residency;
+    const auto read_vector = [&](const TensorPlace& place, const float*& to) {
+        to = vectors;
+        Status status = read_bytes(model.platform, header.weights_offset + place.offset, vectors, place.bytes, error);
+        vectors += config.hidden;
+        return status;
+    };
+    Cutter cutter(residency.page_bytes, residency.matrices, residency.pieces);
+    for (uint32_t i = 0; i < config.layers; ++i) {
+        const LayerPlaces& place = places[i];
+        LayerWeights& layer = decoder.layers[i];
+        layer.qkv = matrix_in_pool(place.qkv);
+        layer.attention_output = matrix_in_pool(place.attention_output);
+        layer.gate_up = matrix_in_pool(place.gate_up);
+        layer.down = matrix_in_pool(place.down);
+        Status status = read_vector(place.attention_norm, layer.attention_norm);
+        if (status == Status::ok) status = read_vector(place.feed_forward_norm, layer.feed_forward_norm);
+        if (status != Status::ok) return status;
+        cut_layer(cutter, place);
+    }
+    if (Status status = read_vector(model.layout.output_norm, decoder.output_norm); status != Status::ok) return status;
+    decoder.output = matrix_in_pool(model.layout.output);
+    cutter.add(model.layout.output, true);
+    uint32_t order = 0;
+    each_given_up(residency.piece_count, residency.piece_count,
+                  [&](uint32_t piece) { residency.pieces[piece].order = order++; });
+    residency.reset();
+    decoder.residency = &residency;
+    return residency.load(scratch, scratch_bytes, error);
+}
+
 }  // namespace
 
 Status settle(const linnet_platform& platform, const linnet_options& options, const FileHeader& header, Settings& settings,
@@ -79,6 +122,9 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
     settings.verify = options.verify != 0;
     settings.text_only = options.text_only != 0;
     settings.text_run = options.text_run != 0 ? options.text_run : default_text_run;
+    settings.span = settings.batch;
+    settings.page_bytes = 0;
+    settings.page_count = settings.pieces = settings.largest_section = 0;
     settings.threads = platform.parallel == nullptr || platform.threads == 0 ? 1 : platform.threads;
     settings.kernels = select_kernels(options.kernels);
     if (settings.kernels == nullptr) {
@@ -94,7 +140,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     plan = {};
     plan.context = settings.context;
     plan.batch = settings.batch;
-    plan.span = settings.batch;
+    plan.span = settings.span;
     plan.weight_bytes_per_token = layout.bytes_per_token;
     uint64_t mark = 0;
     // Bytes taken since the last call.
@@ -144,14 +190,19 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     uint8_t* text_workspace = arena.take<uint8_t>(text_bytes);
     plan.tokenizer_bytes = taken();
 
+    const bool pooled = settings.page_bytes != 0;
+    Residency residency;
+    float* vectors = nullptr;  // where the matrices are in a pool: RMSNorm's weights, two a layer and the last
+    KvCache shape;
+    shape.shape(config, settings.kv_format, settings.context, settings.batch, pooled ? settings.page_bytes : UINT64_MAX);
     Workspace workspace;
     linnet_session* sessions = nullptr;
     const uint8_t* weights = nullptr;
     uint8_t* weight_memory = nullptr;
     const uint64_t weight_bytes = header.weights_bytes - layout.layers_offset;
     if (!settings.text_only) {
-        workspace.create(config, layout, settings.batch, KvCache::slots_for(config, settings.context, settings.batch),
-                         settings.threads, arena);
+        workspace.create(config, layout, settings.batch, settings.span, pooled,
+                         KvCache::slots_for(config, settings.context, settings.batch), settings.threads, arena);
         plan.activation_bytes = taken();
         sessions = arena.take<linnet_session>(settings.sessions);
         for (uint32_t i = 0; i < settings.sessions; ++i) {
@@ -161,19 +212,44 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
             session.logits = arena.take<float>(config.vocabulary);
             session.sampler.create(config.vocabulary, arena);
             plan.session_bytes += taken();
-            session.cache.create(config, settings.kv_format, settings.context, settings.batch, arena);
+            KvCache& cache = session.cache;
+            cache.number = i;
+            cache.shape(config, settings.kv_format, settings.context, settings.batch,
+                        pooled ? settings.page_bytes : UINT64_MAX);
+            cache.pages = arena.take<KvPage>(cache.all_pages());
+            plan.session_bytes += taken();
+            for (uint64_t page = 0; page < cache.all_pages(); ++page) {
+                uint8_t* at = pooled ? nullptr : arena.take<uint8_t>(cache.page_bytes());
+                if (real && !arena.overflowed()) {
+                    cache.pages[page] = KvPage{};
+                    cache.pages[page].at = at;
+                }
+            }
             plan.kv_bytes += taken();
             if (real && !arena.overflowed()) sessions[i] = session;
         }
-        weights = map(platform, header.weights_offset + layout.layers_offset, weight_bytes);
-        if (weights != nullptr) {
+        const uint64_t positions =
+            config.window_keys != 0 && config.window_keys < settings.context ? config.window_keys : settings.context;
+        plan.kv_bytes_per_token = uint64_t{config.layers} * 2 * positions * shape.slot_bytes();
+        weights = pooled ? nullptr : map(platform, header.weights_offset + layout.layers_offset, weight_bytes);
+        if (pooled) {
+            residency.matrices = arena.take<MatrixPlace>(matrix_total(config.layers));
+            residency.pieces = arena.take<WeightPiece>(settings.pieces);
+            residency.caches = arena.take<KvCache*>(settings.sessions);
+            residency.free_pages = arena.take<uint32_t>(settings.page_count);
+            vectors = arena.take<float>((2 * uint64_t{config.layers} + 1) * config.hidden);
+            plan.other_bytes += taken();
+            residency.pool = arena.take<uint8_t>(settings.page_count * settings.page_bytes, read_alignment);
+            taken();
+            plan_pool(layout, shape, settings, plan);
+        } else if (weights != nullptr) {
             plan.mapped_bytes = weight_bytes;
         } else {
             weight_memory = arena.take<uint8_t>(weight_bytes);
             weights = weight_memory;
             plan.weights_bytes = taken();
         }
-        plan.layers_resident = config.layers;
+        if (!pooled) plan.layers_resident = config.layers;
     }
     plan.total_bytes = align_up(arena.used(), LINNET_ARENA_ALIGNMENT);
     if (!real) return Status::ok;
@@ -215,6 +291,37 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
 
     ModelLayout again;
     if (Status status = read_layout(platform, header, again, places, error); status != Status::ok) return status;
+    Decoder& decoder = model->decoder;
+    decoder.config = &model->header.config;
+    decoder.platform = &model->platform;
+    decoder.kernels = settings.kernels;
+    decoder.layers = layers;
+    decoder.rope = rope;
+    decoder.work = workspace;
+    decoder.embedding = {layout.embedding.format, layout.embedding.group, layout.embedding.columns,
+                         header.weights_offset + layout.embedding.offset, nullptr};
+    if (layout.embedding.rows == 0) {
+        decoder.embedding.tied = &decoder.output;
+        decoder.embedding.file_offset = header.weights_offset + layout.output.offset;
+    }
+    // The activations are not in use yet: they hold what is read only to be compared.
+    uint8_t* scratch = reinterpret_cast<uint8_t*>(workspace.x);
+    uint64_t scratch_bytes = plan.activation_bytes - tensor_alignment;
+    if (scratch_bytes > 65536) scratch_bytes = 65536;
+    if (pooled) {
+        for (uint32_t i = 0; i < settings.sessions; ++i) residency.caches[i] = &sessions[i].cache;
+        residency.platform = &model->platform;
+        residency.header = &model->header;
+        residency.piece_count = settings.pieces;
+        residency.largest_section = settings.largest_section;
+        residency.layers = config.layers;
+        residency.cache_count = settings.sessions;
+        residency.page_count = settings.page_count;
+        residency.page_bytes = settings.page_bytes;
+        residency.verify = settings.verify;
+        model->residency = residency;
+        return set_pool(*model, places, vectors, scratch, scratch_bytes, error);
+    }
     for (uint32_t i = 0; i < config.layers; ++i) {
         const LayerPlaces& place = places[i];
         layers[i] = {vector_at(place.attention_norm, weights, layout.layers_offset),
@@ -224,28 +331,12 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
                      matrix_at(place.gate_up, weights, layout.layers_offset),
                      matrix_at(place.down, weights, layout.layers_offset)};
     }
-    Decoder& decoder = model->decoder;
-    decoder.config = &model->header.config;
-    decoder.platform = &model->platform;
-    decoder.kernels = settings.kernels;
-    decoder.layers = layers;
     decoder.output_norm = vector_at(layout.output_norm, weights, layout.layers_offset);
     decoder.output = matrix_at(layout.output, weights, layout.layers_offset);
-    decoder.rope = rope;
-    decoder.work = workspace;
-    if (layout.embedding.rows == 0) {
-        decoder.embedding.tied = &decoder.output;
-    } else {
-        decoder.embedding = {layout.embedding.format, layout.embedding.group, layout.embedding.columns,
-                             header.weights_offset + layout.embedding.offset, nullptr};
-    }
     if (weight_memory == nullptr && !settings.verify) return Status::ok;
-    // The activations are not in use yet: they hold what is read only to be compared.
-    uint64_t scratch_bytes = plan.activation_bytes - tensor_alignment;
-    if (scratch_bytes > 65536) scratch_bytes = 65536;
     const uint64_t kept_from = weight_memory != nullptr ? layout.layers_offset : header.weights_bytes;
-    return load_weights(platform, header, kept_from, weight_memory, settings.verify, reinterpret_cast<uint8_t*>(workspace.x),
-                        scratch_bytes, decoder.bytes_read, error);
+    return load_weights(platform, header, kept_from, weight_memory, settings.verify, scratch, scratch_bytes, decoder.bytes_read,
+                        error);
 }
 
 }  // namespace linnet

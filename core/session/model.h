@@ -51,6 +51,7 @@ struct linnet_model {
     linnet::FileHeader header;
     linnet::ModelLayout layout;
     linnet::Decoder decoder;
+    linnet::Residency residency;  // in use where decoder.residency points to it
     // The workspace is all sessions': it holds this batch of that session's, or nothing (null) that is of further use.
     linnet::Pass pass;
     linnet_session* pass_of;
@@ -63,6 +64,7 @@ struct linnet_model {
     linnet_plan plan;
     linnet_session* sessions;
     uint32_t session_count;
+    uint64_t passes;  // over the weights
     bool text_only;
     std::atomic<uint32_t> stop;
 };
@@ -80,10 +82,24 @@ struct Settings {
     bool text_only;
     bool verify;
     const KernelTable* kernels;
+    // Where weights and KV caches share a pool of pages (core/stream/residency.h); page_bytes 0: where they do not.
+    uint64_t page_bytes;
+    uint32_t page_count;
+    uint32_t span;  // tokens of a pass, a multiple of the batch
+    uint32_t pieces;
+    uint32_t largest_section;  // most pieces of a layer
 };
 
 Status settle(const linnet_platform& platform, const linnet_options& options, const FileHeader& header, Settings& settings,
               Error& error);
+
+// Fills in how the arena is to be used under the ceiling that the options name, and the plan that comes out.
+Status make_plan(const linnet_platform& platform, const linnet_options& options, const FileHeader& header,
+                 const ModelLayout& layout, Settings& settings, linnet_plan& plan, Error& error);
+
+// What a pool of this many pages is used for, and which layers are streamed.
+void plan_pool(const ModelLayout& layout, const KvCache& cache, const Settings& settings, linnet_plan& plan);
+Status count_layers(const linnet_platform& platform, const FileHeader& header, linnet_plan& plan, Error& error);
 
 // Divides the arena: over a measuring one only the plan comes out; over a real one `*model` is made (its weights not yet
 // read). Both take the same bytes in the same order. `layers`: where the layers' places were put, for open().

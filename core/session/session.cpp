@@ -22,6 +22,47 @@ struct EachLogits {
     uint32_t from;  // position
 };
 
+// The oldest position that the token at this one sees.
+uint32_t oldest_seen(const linnet_session& session, uint32_t position) {
+    const uint32_t window = session.model->header.config.window_keys;
+    return window != 0 && position + 1 > window ? position + 1 - window : 0;
+}
+
+// Begins anew where the cache no longer has what the next token sees: lost with the scratch storage, or overwritten by a pass
+// through several batches that was left in the middle.
+void drop_lost(linnet_session& session) {
+    if (!session.cache.lost && oldest_seen(session, session.cached) >= oldest_held(session)) return;
+    session.cache.lost = false;
+    session.cached = session.written = 0;
+    if (session.begun_cached != 0) session.begun_cached = 0;
+    release_cache(session, 0);
+}
+
+// The logits of a finished pass, as many rows in one go as there is room for.
+Status give_rows(linnet_session& session, const EachLogits& each, Error& error) {
+    linnet_model& model = *session.model;
+    const Workspace& work = model.decoder.work;
+    const uint32_t vocabulary = model.header.config.vocabulary;
+    const uint32_t most = work.row_count < 1 ? 1 : work.row_count;
+    uint32_t row = each.from > model.pass.first ? each.from - model.pass.first : 0;
+    while (row < model.pass.count) {
+        const uint32_t count = most < model.pass.count - row ? most : model.pass.count - row;
+        float* rows = count == 1 ? session.logits : work.rows;
+        Pass own;
+        bool done = false;
+        Status status = model.decoder.logits(own, row, count, rows, Decoder::no_limit, done, error);
+        if (status != Status::ok) return status;
+        for (uint32_t i = 0; i < count; ++i) {
+            each.call(each.context, model.pass.first + row + i, rows + size_t{i} * vocabulary);
+        }
+        row += count;
+        if (rows != session.logits) {
+            memcpy(session.logits, rows + size_t{count - 1} * vocabulary, size_t{vocabulary} * sizeof(float));
+        }
+    }
+    return Status::ok;
+}
+
 // One piece of the way from session.cached to session.length and to the end of its draft. `each` may be null.
 Status advance(linnet_session& session, uint64_t most, const EachLogits* each, Error& error) {
     linnet_model& model = *session.model;
@@ -30,14 +71,19 @@ Status advance(linnet_session& session, uint64_t most, const EachLogits* each, E
     if (stop_asked(model)) return error.fail(Status::cancelled) << "Stopped.";
     const uint32_t goal = session.length + session.draft;
     if (model.pass_of != &session) {
+        drop_lost(session);
         const uint32_t left = goal - session.cached;
         pass = Pass{};
         pass.tokens = session.tokens + session.cached;
         pass.first = session.cached;
         pass.count = left < decoder.work.batch ? left : decoder.work.batch;
         pass.use_long = session.cached_long;
+        const uint32_t span = left < decoder.work.span ? left : decoder.work.span;
+        if (span > pass.count && model.residency.can_hold(session.cache, pass.first, span)) pass.count = span;
+        if (Status status = decoder.begin(pass, session.cache, error); status != Status::ok) return status;
         model.pass_of = &session;
         model.rows_of = nullptr;
+        ++model.passes;
         const uint32_t end = pass.first + pass.count;
         if (end > session.written) session.written = end;
     }
@@ -45,14 +91,13 @@ Status advance(linnet_session& session, uint64_t most, const EachLogits* each, E
     // The last row of logits belongs to the work of the last batch: it is not done before that is there.
     const uint32_t end = pass.first + pass.count;
     if (each != nullptr) {
-        for (uint32_t i = 0; i < pass.count; ++i) {
-            if (pass.first + i < each->from) continue;
-            decoder.logits(i, session.logits);
-            each->call(each->context, pass.first + i, session.logits);
-        }
+        if (Status status = give_rows(session, *each, error); status != Status::ok) return status;
     } else if (end == goal) {
         float* rows = session.draft == 0 ? session.logits : decoder.work.rows;
-        if (!decoder.logits_piece(pass, pass.count - 1 - session.draft, session.draft + 1, rows, most)) return Status::ok;
+        bool done = false;
+        const uint32_t first = pass.count - 1 - session.draft;
+        const Status status = decoder.logits(pass, first, session.draft + 1, rows, most, done, error);
+        if (status != Status::ok || !done) return status;
         if (session.draft != 0) {
             memcpy(session.logits, rows, size_t{model.header.config.vocabulary} * sizeof(float));
             model.rows_of = &session;
@@ -96,6 +141,11 @@ bool take_stop(linnet_model& model) {
     return true;
 }
 
+void release_cache(linnet_session& session, uint32_t from) {
+    Residency* residency = session.model->decoder.residency;
+    if (residency != nullptr) residency->kv_release(session.cache, ceil_div(from, session.cache.page_slots));
+}
+
 void forget_pass(linnet_session& session) {
     if (session.model->pass_of == &session) session.model->pass_of = nullptr;
 }
@@ -136,7 +186,10 @@ Status evaluate_begin(linnet_session& session, const int32_t* tokens, size_t cou
         }
         session.cached_long = use_long;
     }
-    if (session.cached == 0 && model.pass_of != &session) session.written = 0;
+    if (session.cached == 0 && model.pass_of != &session) {
+        session.written = 0;
+        release_cache(session, 0);
+    }
     memmove(session.tokens + before, tokens, count * sizeof(int32_t));
     session.length = length;
     session.has_logits = false;
@@ -223,7 +276,6 @@ bool take_ahead(linnet_session& session, int32_t token) {
 void rewind(linnet_session& session, uint32_t length) {
     forget_ahead(session);
     if (length >= session.length) return;
-    const ModelConfig& config = session.model->header.config;
     session.length = length;
     session.has_logits = false;
     session.under_way = false;
@@ -231,9 +283,9 @@ void rewind(linnet_session& session, uint32_t length) {
     if (session.cached <= length) return;
     session.cached = length;
     // The next token, at position `length`, sees back to `oldest_seen`.
-    const uint32_t oldest_seen =
-        config.window_keys != 0 && length + 1 > config.window_keys ? length + 1 - config.window_keys : 0;
-    if (oldest_seen < oldest_held(session)) session.cached = 0;
+    if (oldest_seen(session, length) < oldest_held(session)) session.cached = 0;
+    if (session.cached == 0) session.written = 0;
+    if (session.written <= session.cache.slots) release_cache(session, session.cached);
 }
 
 }  // namespace linnet

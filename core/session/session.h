@@ -33,6 +33,9 @@ bool take_stop(linnet_model& model);
 // The workspace no longer holds anything of this session's.
 void forget_pass(linnet_session& session);
 
+// Gives back the pages of its cache from this position on; where everything has its place, nothing.
+void release_cache(linnet_session& session, uint32_t from);
+
 // The oldest position whose keys are in the cache: its slots hold the last `slots` positions written.
 inline uint32_t oldest_held(const linnet_session& session) {
     return session.written > session.cache.slots ? session.written - session.cache.slots : 0;

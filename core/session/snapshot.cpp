@@ -12,57 +12,69 @@ uint32_t oldest_kept(const linnet_session& session) {
     return oldest < session.cached ? oldest : session.cached;
 }
 
-uint32_t position_bytes(const KvCache& cache) {
-    const uint32_t scales = cache.format == KvFormat::int8 ? 2 * uint32_t{sizeof(float)} : 0;
-    return 2 * cache.head_dim * kv_element_bytes(cache.format) + scales;
-}
-
 uint64_t bytes_of(const ModelConfig& config, const KvCache& cache, const SnapshotHeader& header) {
-    const uint64_t rows = uint64_t{config.layers} * config.kv_heads * (header.cached - header.first);
+    const uint64_t positions = header.cached - header.first;
     return sizeof header + uint64_t{header.length} * 4 + (header.has_logits != 0 ? uint64_t{config.vocabulary} * 4 : 0) +
-           rows * position_bytes(cache) + 4;
+           uint64_t{config.layers} * 2 * positions * cache.slot_bytes() + 4;
 }
 
-struct CacheArray {
-    uint8_t* at;
-    uint64_t row_bytes;
-};
-
-// The arrays of a cache in the order of the file; two of them are null where values have no scales.
-struct CacheArrays {
-    CacheArray of[4];
-
-    explicit CacheArrays(const KvCache& cache) {
-        const uint64_t row = uint64_t{cache.head_dim} * kv_element_bytes(cache.format);
-        of[0] = {cache.keys, row};
-        of[1] = {cache.values, row};
-        of[2] = {reinterpret_cast<uint8_t*>(cache.key_scales), sizeof(float)};
-        of[3] = {reinterpret_cast<uint8_t*>(cache.value_scales), sizeof(float)};
-    }
-};
-
-// Calls visit(array, offset, count) for the bytes of positions [first, end) in every array of every head.
-template <typename Visit>
-Status each_part(const ModelConfig& config, const KvCache& cache, uint32_t first, uint32_t end, const Visit& visit) {
-    const CacheArrays arrays(cache);
-    for (uint32_t layer = 0; layer < config.layers; ++layer) {
-        for (uint32_t head = 0; head < config.kv_heads; ++head) {
-            for (uint32_t array = 0; array < 4; ++array) {
-                if (arrays.of[array].at == nullptr) continue;
-                const uint64_t row_bytes = arrays.of[array].row_bytes;
-                // Positions follow one another; so do their slots, up to the ring's end.
-                for (uint32_t position = first; position < end;) {
-                    const uint32_t slot = position % cache.slots;
-                    const uint32_t before_wrap = cache.slots - slot;
-                    const uint32_t count = end - position < before_wrap ? end - position : before_wrap;
-                    const Status status = visit(array, cache.row(layer, head, slot) * row_bytes, count * row_bytes);
-                    if (status != Status::ok) return status;
-                    position += count;
+// Calls visit(layer, kind, head, slot, count) for neighbouring positions of one head: spans of at most 16 positions that begin at a
+// multiple of 16, so that the order does not depend on the size of a page, and a page is visited from its beginning to its end.
+// Before and after a page: enter(layer, kind, page), leave(layer, kind, page).
+template <typename Enter, typename Leave, typename Visit>
+Status each_span(const KvCache& cache, uint32_t first, uint32_t end, const Enter& enter, const Leave& leave,
+                 const Visit& visit) {
+    for (uint32_t layer = 0; layer < cache.layers; ++layer) {
+        for (uint32_t kind = kv_keys; kind <= kv_values; ++kind) {
+            uint32_t page = UINT32_MAX;
+            Status status = Status::ok;
+            for (uint32_t position = first; position < end && status == Status::ok;) {
+                const uint32_t slot = position % cache.slots;
+                if (slot / cache.page_slots != page) {
+                    if (page != UINT32_MAX) leave(layer, kind, page);
+                    page = slot / cache.page_slots;
+                    if (status = enter(layer, kind, page); status != Status::ok) return status;
                 }
+                const uint32_t to_next = 16 - position % 16;
+                const uint32_t count = to_next < end - position ? to_next : end - position;
+                for (uint32_t head = 0; head < cache.kv_heads && status == Status::ok; ++head) {
+                    status = visit(layer, kind, head, slot, count);
+                }
+                position += count;
             }
+            if (page != UINT32_MAX) leave(layer, kind, page);
+            if (status != Status::ok) return status;
         }
     }
     return Status::ok;
+}
+
+// Pages that are brought into memory to be read or written; where everything has its place there is nothing to do.
+struct Pages {
+    const linnet_session& session;
+    bool write;
+    Error& error;
+
+    Status enter(uint32_t layer, uint32_t kind, uint32_t page) const {
+        Residency* residency = session.model->decoder.residency;
+        if (residency == nullptr) return Status::ok;
+        bool ready = true;
+        return write ? residency->kv_write(session.cache, layer, kind, page, error)
+                     : residency->kv_read(session.cache, layer, kind, page, true, ready, error);
+    }
+    void leave(uint32_t layer, uint32_t kind, uint32_t page) const {
+        Residency* residency = session.model->decoder.residency;
+        if (residency != nullptr) residency->kv_done(session.cache, layer, kind, page);
+    }
+};
+
+// The same for one cache.
+template <typename Visit>
+Status each_span(const linnet_session& session, bool write, uint32_t first, uint32_t end, Error& error, const Visit& visit) {
+    const Pages pages{session, write, error};
+    return each_span(
+        session.cache, first, end, [&](uint32_t layer, uint32_t kind, uint32_t page) { return pages.enter(layer, kind, page); },
+        [&](uint32_t layer, uint32_t kind, uint32_t page) { pages.leave(layer, kind, page); }, visit);
 }
 
 // What tells one model file from another: the checksum over its weights' checksums.
@@ -207,10 +219,13 @@ Status read_body(linnet_session& session, const SnapshotHeader& header, Reader& 
     if (status != Status::ok) return status;
     // A ring that is shorter than the one that was saved (another batch) ends up with the last positions: each slot is
     // overwritten in order.
-    const CacheArrays arrays(cache);
-    status = each_part(config, cache, header.first, header.cached, [&](uint32_t array, uint64_t offset, uint64_t count) {
-        return reader.move(arrays.of[array].at + offset, count);
-    });
+    status = each_span(session, true, header.first, header.cached, error,
+                       [&](uint32_t layer, uint32_t kind, uint32_t head, uint32_t slot, uint32_t count) {
+                           const KvRows to = cache.rows(layer, kind, head, slot);
+                           const Status moved = reader.move(to.rows, uint64_t{count} * cache.row_bytes);
+                           if (moved != Status::ok || cache.row_scales == 0) return moved;
+                           return reader.move(to.scales, uint64_t{count} * cache.row_scales * sizeof(float));
+                       });
     if (status != Status::ok) return status;
     const uint32_t sum = reader.crc;
     uint32_t expected = 0;
@@ -221,8 +236,9 @@ Status read_body(linnet_session& session, const SnapshotHeader& header, Reader& 
 
 }  // namespace
 
-void copy(linnet_session& to, const linnet_session& from) {
-    if (&to == &from) return;
+Status copy(linnet_session& to, const linnet_session& from, Error& error) {
+    if (&to == &from) return Status::ok;
+    rewind(to, 0);
     const linnet_model& model = *to.model;
     forget_ahead(to);
     forget_pass(to);
@@ -235,12 +251,29 @@ void copy(linnet_session& to, const linnet_session& from) {
     to.sampler.go_on(from.sampler.state());
     memcpy(to.tokens, from.tokens, size_t{from.length} * sizeof(int32_t));
     if (from.has_logits) memcpy(to.logits, from.logits, size_t{model.header.config.vocabulary} * sizeof(float));
-    const CacheArrays a(from.cache), b(to.cache);
-    each_part(model.header.config, from.cache, oldest_kept(from), from.cached,
-              [&](uint32_t array, uint64_t offset, uint64_t count) {
-                  memcpy(b.of[array].at + offset, a.of[array].at + offset, static_cast<size_t>(count));
-                  return Status::ok;
-              });
+    const KvCache& cache = from.cache;
+    const Pages sources{from, false, error};
+    const Pages targets{to, true, error};
+    const Status status = each_span(
+        cache, oldest_kept(from), from.cached,
+        [&](uint32_t layer, uint32_t kind, uint32_t page) {
+            const Status read = sources.enter(layer, kind, page);
+            return read == Status::ok ? targets.enter(layer, kind, page) : read;
+        },
+        [&](uint32_t layer, uint32_t kind, uint32_t page) {
+            sources.leave(layer, kind, page);
+            targets.leave(layer, kind, page);
+        },
+        [&](uint32_t layer, uint32_t kind, uint32_t head, uint32_t slot, uint32_t count) {
+            const KvRows source = cache.rows(layer, kind, head, slot);
+            const KvRows target = to.cache.rows(layer, kind, head, slot);
+            memcpy(target.rows, source.rows, size_t{count} * cache.row_bytes);
+            memcpy(target.scales, source.scales, size_t{count} * cache.row_scales * sizeof(float));
+            return Status::ok;
+        });
+    // What could not be copied is computed again.
+    if (status != Status::ok) rewind(to, 0);
+    return status;
 }
 
 uint64_t snapshot_bytes(const linnet_session& session) {
@@ -263,10 +296,14 @@ Status save(const linnet_session& session, linnet_snapshot_write write, void* co
         status = writer.move(session.logits, uint64_t{model.header.config.vocabulary} * 4);
     }
     if (status == Status::ok) {
-        const CacheArrays arrays(session.cache);
-        status = each_part(
-            model.header.config, session.cache, header.first, header.cached,
-            [&](uint32_t array, uint64_t offset, uint64_t count) { return writer.move(arrays.of[array].at + offset, count); });
+        const KvCache& cache = session.cache;
+        status = each_span(session, false, header.first, header.cached, error,
+                           [&](uint32_t layer, uint32_t kind, uint32_t head, uint32_t slot, uint32_t count) {
+                               const KvRows from = cache.rows(layer, kind, head, slot);
+                               const Status moved = writer.move(from.rows, uint64_t{count} * cache.row_bytes);
+                               if (moved != Status::ok || cache.row_scales == 0) return moved;
+                               return writer.move(from.scales, uint64_t{count} * cache.row_scales * sizeof(float));
+                           });
     }
     const uint32_t sum = writer.crc;
     return status == Status::ok ? writer.move(&sum, sizeof sum) : status;

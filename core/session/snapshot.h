@@ -4,9 +4,10 @@
 //     SnapshotHeader
 //     i32 tokens[length]
 //     f32 logits[vocabulary], where has_logits
-//     for each layer, for each key/value head, of positions [first, cached): keys, values; int8: key scales, value scales (f32)
+//     for each layer, for keys and then for values, of positions [first, cached), 16 at a time (from one multiple of 16 to the
+//         next): for each key/value head: rows; then, where the format has them, their scales (f32)
 //     u32 CRC-32C of everything before it
-// It is written and read front to back in pieces of at most some 100 kB, straight from and to their places.
+// It is written and read front to back in pieces of some bytes to some 100 kB, straight from and to their places.
 #pragma once
 
 #include "core/session/model.h"
@@ -14,7 +15,7 @@
 namespace linnet {
 
 inline constexpr char snapshot_magic[8] = {'\x89', 'L', 'I', 'N', 'S', 'E', 'S', '\n'};
-inline constexpr uint32_t snapshot_version = 1;
+inline constexpr uint32_t snapshot_version = 2;  // 1 had a head's positions together
 
 struct SnapshotHeader {
     char magic[8];
@@ -37,7 +38,8 @@ struct SnapshotHeader {
 };
 static_assert(sizeof(SnapshotHeader) == 112);
 
-void copy(linnet_session& to, const linnet_session& from);
+// A failure, where keys and values are in storage that fails, leaves `to` empty.
+Status copy(linnet_session& to, const linnet_session& from, Error& error);
 
 uint64_t snapshot_bytes(const linnet_session& session);
 Status save(const linnet_session& session, linnet_snapshot_write write, void* context, Error& error);

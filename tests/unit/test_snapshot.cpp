@@ -273,7 +273,7 @@ TEST_CASE("damaged and hostile snapshots are refused, and the session is empty a
     CHECK(lie([](SnapshotHeader& h) { h.has_logits = 2; }) == LINNET_BAD_FILE);
     CHECK(lie([](SnapshotHeader& h) { h.cached_long = 1; }) == LINNET_BAD_FILE);
     CHECK(lie([](SnapshotHeader& h) { h.bytes += 4; }) == LINNET_BAD_FILE);
-    CHECK(lie([](SnapshotHeader& h) { h.version = 2; }) == LINNET_BAD_FILE);
+    CHECK(lie([](SnapshotHeader& h) { h.version = snapshot_version + 1; }) == LINNET_BAD_FILE);
     std::vector<uint8_t> outside = bytes;
     store(outside.data() + sizeof(SnapshotHeader) + 40, static_cast<int32_t>(vocabulary));
     CHECK(restored(to, with_header(outside, [](SnapshotHeader&) {})) == LINNET_BAD_FILE);

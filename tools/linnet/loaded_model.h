@@ -35,6 +35,9 @@ class LoadedModel {
 public:
     // Opens the file and plans; load() reads the weights. Throws a Failure.
     explicit LoadedModel(const ModelChoices& choices);
+    ~LoadedModel() { linnet_close(model_); }
+    LoadedModel(const LoadedModel&) = delete;
+    LoadedModel& operator=(const LoadedModel&) = delete;
 
     // Tokens that a session is to hold; before load().
     void set_context(uint32_t tokens) {

@@ -58,7 +58,10 @@ val make_plan(val source, val options_value) {
     return result;
 }
 
-Model::~Model() { free(arena_); }
+Model::~Model() {
+    linnet_close(model_);
+    free(arena_);
+}
 
 linnet_status Model::prepare(val source, const val& options_value, linnet_options& options, linnet_plan& plan,
                              linnet_rates& rates, linnet_error& error) {
