@@ -93,8 +93,12 @@ linnet_status linnet_open(const linnet_platform* platform, const linnet_options*
     });
 }
 
+void linnet_settle(linnet_model* model) {
+    if (model->decoder.residency != nullptr) model->residency.settle();
+}
+
 void linnet_close(linnet_model* model) {
-    if (model != nullptr && model->decoder.residency != nullptr) model->residency.settle();
+    if (model != nullptr) linnet_settle(model);
 }
 
 void linnet_get_info(const linnet_model* model, linnet_info* info) {

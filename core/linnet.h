@@ -146,8 +146,12 @@ double linnet_predict_token_seconds(const linnet_plan* plan, const linnet_rates*
 linnet_status linnet_open(const linnet_platform* platform, const linnet_options* options, void* arena, size_t arena_bytes,
                           linnet_model** model, linnet_error* error);
 
-/* Ends the model: waits for reads that are under way, after which nothing writes to the arena any more. Where the plan streams
- * nothing (page_bytes 0) there are none, and an arena may as well be forgotten. Null is allowed. */
+/* Waits for reads that were begun ahead of their use, so that the platform has none under way: before linnet_measure with a
+ * platform that an open model uses. The model goes on as before. */
+void linnet_settle(linnet_model* model);
+
+/* Ends the model: settles it, after which nothing writes to the arena any more. Where the plan streams nothing (page_bytes 0) an
+ * arena may as well be forgotten. Null is allowed. */
 void linnet_close(linnet_model* model);
 
 typedef struct linnet_info {

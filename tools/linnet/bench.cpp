@@ -155,6 +155,7 @@ void bench(const BenchChoices& choices) {
         prefill.push_back(bench.prefill());
         decode.push_back(bench.decode());
         if (has_ceiling) read.push_back(ceiling.measure(model.platform()));
+        linnet_settle(model.model());
         if (bench.streamed_per_token() > 0) storage.push_back(measure_rates(model).read_bytes_per_second);
     }
     const uint64_t bytes = model.plan().weight_bytes_per_token;
