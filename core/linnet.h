@@ -63,7 +63,7 @@ enum { LINNET_KV_INT8 = 1, LINNET_KV_F16 = 2, LINNET_KV_F32 = 3, LINNET_KV_INT4 
 typedef struct linnet_options {
     uint32_t version;    /* LINNET_API_VERSION */
     uint32_t context;    /* tokens a session holds; 0: the model's own context, at most 4096 */
-    uint32_t kv_format;  /* LINNET_KV_INT8 (default), LINNET_KV_F16, LINNET_KV_F32 */
+    uint32_t kv_format;  /* LINNET_KV_INT8 (default), LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32 */
     uint32_t batch;      /* tokens a prefill pass computes together, 1..512; 0: 64 */
     uint32_t sessions;   /* sessions that can be open at the same time, 1..64; 0: 1 */
     uint64_t memory;     /* ceiling for the arena in bytes; 0: whatever the plan needs */
@@ -392,6 +392,7 @@ typedef struct linnet_step {
     const char* text; /* that is certain by now, not terminated; valid until the session's next call */
     size_t text_bytes;
     uint32_t paused;            /* 1: the time is over and there is no token yet: continue */
+    linnet_progress progress;   /* then: of the evaluation that is under way */
     linnet_generated generated; /* so far; `finish` other than 0: this was the last step */
 } linnet_step;
 

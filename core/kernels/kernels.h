@@ -90,13 +90,13 @@ struct KernelTable {
     // The rotation of the int4 KV cache: a head, which has an even number of dimensions (<= 512), is cut from its start into
     // blocks of the largest power of two that is still left (96: 64, 32), and each block of b gets the Hadamard transform:
     // for h = 1, 2, 4 .. b/2, for every i without the bit h: (x[i], x[i+h]) <- (x[i] + x[i+h], x[i] - x[i+h]); then each is
-    // multiplied by 1 / sqrt(b), a constant. It keeps dot products (query and key are both turned), spreads what sticks out over
-    // the block, and is its own inverse (the attention's output is turned back).
+    // multiplied by 1 / sqrt(b), a constant. It keeps dot products (query and key are both turned), spreads what sticks out
+    // over the block, and is its own inverse (the attention's output is turned back).
     void (*rotate)(float* head, uint32_t count);
-    // A rotated head to 4 bits, each half of it with a scale of 16 bits (the upper ones of an f32: bf16), both in *scales, the first
-    // half's in the lower bits. scale = max|x| / 127, rounded to nearest even; the index of x is the number of kv_limits (lanes.h)
-    // that are not above x * (1 / scale). A half whose scale is 0, infinite or NaN gets the index 8 throughout. `count` is even;
-    // byte k of count/2 holds the index of x[k] in its low half and that of x[count/2 + k] in its high half.
+    // A rotated head to 4 bits, each half of it with a scale of 16 bits (the upper ones of an f32: bf16), both in *scales, the
+    // first half's in the lower bits. scale = max|x| / 127, rounded to nearest even; the index of x is the number of kv_limits
+    // (lanes.h) that are not above x * (1 / scale). A half whose scale is 0, infinite or NaN gets the index 8 throughout.
+    // `count` is even; byte k of count/2 holds the index of x[k] in its low half and that of x[count/2 + k] in its high half.
     void (*quantize_head_int4)(const float* x, uint32_t count, uint8_t* values, uint32_t* scales);
     // KV cache, int4: one head of one position is head_dim/2 bytes and two scales in a word. With the level of an index
     // (lanes.h) as the integer, which makes each half's dot product exact:

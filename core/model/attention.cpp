@@ -45,7 +45,7 @@ Status each_page(const KvCache& cache, uint32_t start, uint32_t end, const Visit
 // One head of one token as the kernels want it.
 struct Decoder::Query {
     const float* f32;
-    const int16_t* quantised;  // int8 keys
+    const int16_t* quantised;  // for int8 and int4 keys
     float scale;
     uint32_t token;  // of the batch
     uint32_t head;
@@ -62,7 +62,7 @@ Decoder::Query Decoder::query_of(const Step& step, uint32_t item, int16_t* quant
     query.quantised = quantised;
     query.scale = attention_scale(*config);
     query.seen = seen_by(*config, step.first + query.token);
-    if (step.cache->format == KvFormat::int8) {
+    if (step.cache->row_scales != 0) {
         float scale = 0;
         kernels->quantize_query(query.f32, dim, quantised, &scale);
         query.scale = scale * query.scale;
@@ -79,6 +79,10 @@ void score(const KernelTable& kernels, const KvCache& cache, const float* query,
         case KvFormat::int8:
             kernels.attention_scores_int8(quantised, scale, reinterpret_cast<const int8_t*>(keys.rows), dim, keys.scales, 1,
                                           dim, count, scores);
+            break;
+        case KvFormat::int4:
+            kernels.attention_scores_int4(quantised, scale, keys.rows, cache.row_bytes,
+                                          reinterpret_cast<const uint32_t*>(keys.scales), 1, dim, count, scores);
             break;
         case KvFormat::f16:
             kernels.attention_scores_f16(query, scale, reinterpret_cast<const uint16_t*>(keys.rows), dim, dim, count, scores);
@@ -97,6 +101,10 @@ void add_values(const KernelTable& kernels, const KvCache& cache, const float* p
             kernels.attention_output_int8(probabilities, reinterpret_cast<const int8_t*>(values.rows), dim, values.scales, 1,
                                           dim, count, out);
             break;
+        case KvFormat::int4:
+            kernels.attention_output_int4(probabilities, values.rows, cache.row_bytes,
+                                          reinterpret_cast<const uint32_t*>(values.scales), 1, dim, count, out);
+            break;
         case KvFormat::f16:
             kernels.attention_output_f16(probabilities, reinterpret_cast<const uint16_t*>(values.rows), dim, dim, count, out);
             break;
@@ -109,6 +117,7 @@ void add_values(const KernelTable& kernels, const KvCache& cache, const float* p
 void store(const KernelTable& kernels, const KvCache& cache, const float* head, uint32_t dim, const KvRows& to) {
     switch (cache.format) {
         case KvFormat::int8: kernels.quantize_head(head, dim, reinterpret_cast<int8_t*>(to.rows), to.scales); break;
+        case KvFormat::int4: kernels.quantize_head_int4(head, dim, to.rows, reinterpret_cast<uint32_t*>(to.scales)); break;
         case KvFormat::f16: {
             uint16_t* half = reinterpret_cast<uint16_t*>(to.rows);
             for (uint32_t d = 0; d < dim; ++d) half[d] = float_to_half(head[d]);
@@ -135,6 +144,12 @@ void Decoder::cache_task(void* context, uint32_t piece) {
         const float* sine = self.work.sine + size_t{token} * half;
         for (uint32_t head = 0; head < config.heads + config.kv_heads; ++head) {
             kernels.rope(heads + size_t{head} * dim, cosine, sine, config.rotary_dims);
+        }
+        if (cache.format == KvFormat::int4) {
+            // Queries too: turned like the keys, they have the same dot products. The output is turned back.
+            for (uint32_t head = 0; head < config.heads + 2 * config.kv_heads; ++head) {
+                kernels.rotate(heads + size_t{head} * dim, dim);
+            }
         }
         const uint32_t slot = (step.first + token) % cache.slots;
         for (uint32_t kv_head = 0; kv_head < config.kv_heads; ++kv_head) {
@@ -195,6 +210,7 @@ void Decoder::attention_task(void* context, uint32_t piece) {
             add_values(kernels, cache, scores + done, values, dim, some, out);
             done += some;
         }
+        if (cache.format == KvFormat::int4) kernels.rotate(out, dim);
     }
 }
 
@@ -303,6 +319,9 @@ Status Decoder::attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item,
             return Status::ok;
         });
         if (status == Status::ok && kind == kv_keys) run(softmax_task, step, least(work.tasks, step.items));
+    }
+    if (cache.format == KvFormat::int4) {
+        for (uint32_t i = 0; i < step.items; ++i) kernels->rotate(step.result + size_t{i} * config->head_dim, config->head_dim);
     }
     work.qkv = all_queries;
     item += step.tokens;

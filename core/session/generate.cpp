@@ -121,7 +121,7 @@ Status evaluate_pending(linnet_session& session, Error& error) {
 }
 
 // The pending token becomes the session's. Not done: there was no time for all of it.
-Status take_pending(linnet_session& session, uint32_t microseconds, bool& done, Error& error) {
+Status take_pending(linnet_session& session, uint32_t microseconds, linnet_progress& progress, bool& done, Error& error) {
     GenerationState& state = session.generation;
     done = true;
     if (!state.evaluating) {
@@ -133,7 +133,6 @@ Status take_pending(linnet_session& session, uint32_t microseconds, bool& done, 
         }
         if (Status status = evaluate_pending(session, error); status != Status::ok) return status;
     }
-    linnet_progress progress;
     const Status status = evaluate_continue(session, microseconds, progress, error);
     done = progress.done != 0;
     state.evaluating = status == Status::ok && !done;
@@ -157,7 +156,7 @@ Status next(linnet_session& session, uint32_t microseconds, linnet_step& step, E
             return Status::ok;
         }
         bool done = false;
-        const Status status = take_pending(session, microseconds, done, error);
+        const Status status = take_pending(session, microseconds, step.progress, done, error);
         if (status == Status::cancelled) {
             end(state, LINNET_FINISH_CANCELLED, step);
             return Status::ok;

@@ -4,6 +4,7 @@
 // window of the first token of a batch beside the last one; without one there is a slot for each position of the context.
 // In a page every head has its rows one after the other, and behind all rows the scales that they have:
 //     u8 rows[kv_heads][page_slots][row_bytes];  f32 scales[kv_heads][page_slots][row_scales]
+// int4: a row is half a byte a dimension, and its two scales of 16 bits are kept in one word (core/kernels/kernels.h).
 #pragma once
 
 #include "core/base/arena.h"
@@ -12,13 +13,14 @@
 namespace linnet {
 
 // The values are those of LINNET_KV_* in linnet.h.
-enum class KvFormat : uint32_t { int8 = 1, f16 = 2, f32 = 3 };
+enum class KvFormat : uint32_t { int8 = 1, f16 = 2, f32 = 3, int4 = 4 };
 
 constexpr uint32_t kv_row_bytes(KvFormat format, uint32_t head_dim) {
+    if (format == KvFormat::int4) return head_dim / 2;
     return head_dim * (format == KvFormat::int8 ? 1 : format == KvFormat::f16 ? 2 : 4);
 }
-// Scales of one head of one position.
-constexpr uint32_t kv_row_scales(KvFormat format) { return format == KvFormat::int8 ? 1 : 0; }
+// Words of scales of one head of one position.
+constexpr uint32_t kv_row_scales(KvFormat format) { return format == KvFormat::int8 || format == KvFormat::int4 ? 1 : 0; }
 
 enum KvKind : uint32_t { kv_keys = 0, kv_values = 1 };
 

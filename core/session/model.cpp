@@ -105,8 +105,10 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
         case LINNET_KV_INT8: settings.kv_format = KvFormat::int8; break;
         case LINNET_KV_F16: settings.kv_format = KvFormat::f16; break;
         case LINNET_KV_F32: settings.kv_format = KvFormat::f32; break;
+        case LINNET_KV_INT4: settings.kv_format = KvFormat::int4; break;
         default:
-            return error.fail(Status::bad_argument) << "kv_format " << options.kv_format << " is not one of int8, f16 and f32.";
+            return error.fail(Status::bad_argument)
+                   << "kv_format " << options.kv_format << " is not one of int8, int4, f16 and f32.";
     }
     settings.batch = options.batch != 0 ? options.batch : default_batch;
     if (settings.batch > largest_batch) {

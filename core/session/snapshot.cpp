@@ -178,7 +178,7 @@ Status check(const linnet_session& session, uint64_t bytes, const SnapshotHeader
     if (header.kv_format != static_cast<uint32_t>(session.cache.format)) {
         return error.fail(Status::bad_argument)
                << "The session was saved with kv_format " << header.kv_format << " and this model is open with "
-               << static_cast<uint32_t>(session.cache.format) << " (1: int8, 2: f16, 3: f32). Open it with the same.";
+               << static_cast<uint32_t>(session.cache.format) << " (1: int8, 2: f16, 3: f32, 4: int4). Open it with the same.";
     }
     if (header.length > model.plan.context) {
         return error.fail(Status::does_not_fit)

@@ -1,4 +1,4 @@
-// How fast the matrix kernels are: linnet_bench_kernels [rounds]
+// How fast the matrix and attention kernels are: linnet_bench_kernels [rounds] [attention]
 //
 // For each table, format and shape: one token with the weights in DRAM (GB/s of weights, share of this machine's read
 // ceiling measured between the same rounds) and in the cache, and 128 tokens (GMAC/s). One thread. Rounds are interleaved
@@ -128,6 +128,83 @@ void measure(Case& c, Memory& memory, Inputs& inputs) {
     c.prefill.push_back(16.0 * part * c.shape.columns * prefill_tokens / (now() - begin) * 1e-9);
 }
 
+// Attention of one head over a conversation's keys and values in each format: nanoseconds a position, out of the cache (one head
+// again and again) and out of memory (one head after the other).
+struct AttentionCase {
+    const KernelTable* table;
+    const char* format;
+    uint32_t row_bytes, scale_bytes;
+    std::vector<double> cache, dram;
+};
+
+constexpr uint32_t attention_dim = 96;
+constexpr uint32_t attention_positions = 2048;
+
+void attend(const AttentionCase& c, const uint8_t* at, const float* q, const int16_t* query, float* scores, float* out) {
+    const uint8_t* values = at + size_t{attention_positions} * c.row_bytes;
+    const uint8_t* scales = values + size_t{attention_positions} * c.row_bytes;
+    const KernelTable& table = *c.table;
+    constexpr uint32_t dim = attention_dim;
+    constexpr uint32_t count = attention_positions;
+    const float* floats = reinterpret_cast<const float*>(scales);
+    const uint32_t* words = reinterpret_cast<const uint32_t*>(scales);
+    switch (c.row_bytes) {
+        case dim / 2:
+            table.attention_scores_int4(query, 1e-6f, at, dim / 2, words, 1, dim, count, scores);
+            table.attention_output_int4(scores, values, dim / 2, words, 1, dim, count, out);
+            break;
+        case dim:
+            table.attention_scores_int8(query, 1e-6f, reinterpret_cast<const int8_t*>(at), dim, floats, 1, dim, count, scores);
+            table.attention_output_int8(scores, reinterpret_cast<const int8_t*>(values), dim, floats, 1, dim, count, out);
+            break;
+        default:
+            table.attention_scores_f16(q, 0.1f, reinterpret_cast<const uint16_t*>(at), dim, dim, count, scores);
+            table.attention_output_f16(scores, reinterpret_cast<const uint16_t*>(values), dim, dim, count, out);
+    }
+}
+
+void bench_attention(Memory& memory, int rounds) {
+    std::vector<AttentionCase> cases;
+    const KernelTable* const* built = nullptr;
+    const size_t count = kernel_tables(&built);
+    for (size_t i = 0; i < count; ++i) {
+        if (select_kernels(built[i]->name) == nullptr) continue;
+        cases.push_back({built[i], "int4", attention_dim / 2, 4, {}, {}});
+        cases.push_back({built[i], "int8", attention_dim, 4, {}, {}});
+        cases.push_back({built[i], "f16", attention_dim * 2, 0, {}, {}});
+    }
+    std::vector<float> q(attention_dim, 0.5f), scores(attention_positions), out(attention_dim);
+    std::vector<int16_t> query(attention_dim, 1234);
+    constexpr int heads = 32;
+    double turning = 0;
+    for (int round = 0; round < rounds; ++round) {
+        for (AttentionCase& c : cases) {
+            const size_t head_bytes = attention_positions * size_t{2 * c.row_bytes + c.scale_bytes};
+            const uint8_t* from = memory.next(head_bytes * heads);
+            double begin = now();
+            for (int head = 0; head < heads; ++head) {
+                attend(c, from + static_cast<size_t>(head) * head_bytes, q.data(), query.data(), scores.data(), out.data());
+            }
+            c.dram.push_back((now() - begin) / (heads * attention_positions) * 1e9);
+            begin = now();
+            for (int head = 0; head < heads; ++head) attend(c, from, q.data(), query.data(), scores.data(), out.data());
+            c.cache.push_back((now() - begin) / (heads * attention_positions) * 1e9);
+        }
+        const double begin = now();
+        for (int i = 0; i < 1000; ++i) cases[0].table->rotate(q.data(), attention_dim);
+        turning += (now() - begin) / 1000 * 1e9 / rounds;
+    }
+    std::printf("attention of a head, %u dimensions, %u positions, keys and values, nanoseconds a position\n", attention_dim,
+                attention_positions);
+    std::printf("%-8s %-6s %10s %10s %10s\n", "table", "format", "memory", "GB/s", "cache");
+    for (const AttentionCase& c : cases) {
+        const double bytes = 2.0 * c.row_bytes + 2.0 * c.scale_bytes;
+        std::printf("%-8s %-6s %10.1f %10.1f %10.1f\n", c.table->name, c.format, median(c.dram), bytes / median(c.dram),
+                    median(c.cache));
+    }
+    std::printf("%s: turning a head takes %.0f ns\n", cases[0].table->name, turning);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -141,6 +218,8 @@ int main(int argc, char** argv) {
         const uint64_t word = ((state ^ (state >> 29)) & 0x1fff1fff1fff1fffull) | 0x2000200020002000ull;
         memcpy(memory.weights + i, &word, 8);
     }
+    bench_attention(memory, rounds);
+    if (argc > 2) return 0;
     constexpr uint32_t widest = 8192;
     Inputs inputs;
     inputs.f32.resize(size_t{prefill_tokens} * widest, 0.5f);

@@ -113,7 +113,7 @@ def cases():
         Case("phi3-longrope-su", phi3(rope={**long32, "name": "su"}), "safetensors", lengths=(20, 40)),
         Case("phi3-longrope-gguf", phi3(rope=long32), "gguf", lengths=BOUNDARY),
         Case("phi3-longrope-window", phi3(rope=long32, window=11), "safetensors", lengths=BOUNDARY),
-        Case("phi3-longrope-4096", phi3(**tiny4096), "safetensors", lengths=(4096, 4097)),
+        Case("phi3-longrope-4096", phi3(**tiny4096), "safetensors", lengths=(4095, 4096, 4097, 12288)),
         Case("phi3-partial-tied", phi3(**partial), "safetensors", lengths=BOUNDARY),
         Case("phi3-partial-tied-gguf", phi3(**partial), "gguf", lengths=BOUNDARY),
         Case("phi3-partial-tied-recent", phi3(**partial), "safetensors", lengths=(32, 33), write=dict(recent=True)),

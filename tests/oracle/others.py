@@ -23,6 +23,10 @@ def int8_block(x):
     return in_blocks(x, 32, 127)
 
 
+def int4_block(x):
+    return in_blocks(x, 32, 7)
+
+
 class Others(reference.Exact):
     """What llama.cpp does: int8 activations in blocks of 32, and a KV cache of the given kind."""
 
@@ -33,4 +37,4 @@ class Others(reference.Exact):
         return int8_block(x) if self.activations else x
 
     def cached(self, x):
-        return {"f32": lambda y: y, "f16": half, "int8": int8_block}[self.kv](x)
+        return {"f32": lambda y: y, "f16": half, "int8": int8_block, "int4": int4_block}[self.kv](x)

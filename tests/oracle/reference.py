@@ -112,27 +112,29 @@ def rotate(x, cosine, sine, config):
     return numpy.concatenate([turned, rest], axis=-1)
 
 
-def attend(q, k, v, config):
-    """q: [tokens][heads][head_dim], k and v: [tokens][kv_heads][head_dim] -> [tokens][heads * head_dim]."""
-    tokens = q.shape[0]
+def attend(q, k, v, config, positions):
+    """q, at these positions: [queries][heads][head_dim], k and v, at all: [tokens][kv_heads][head_dim]
+    -> [queries][heads * head_dim]."""
+    queries = q.shape[0]
     result = numpy.empty_like(q)
     queries_a_key = config.heads // config.kv_heads
-    for start in range(0, tokens, 512):  # in slices, so that 4097 tokens do not need a 4097 x 4097 matrix a head
-        end = min(start + 512, tokens)
-        begin = max(0, start - config.window) if config.window else 0
-        position_q = numpy.arange(start, end)[:, None]
-        position_k = numpy.arange(begin, end)[None, :]
+    for start in range(0, queries, 512):  # in slices, so that 4097 tokens do not need a 4097 x 4097 matrix a head
+        end = min(start + 512, queries)
+        begin = max(0, positions[start] - config.window) if config.window else 0
+        beyond = positions[end - 1] + 1
+        position_q = positions[start:end, None]
+        position_k = numpy.arange(begin, beyond)[None, :]
         visible = position_k <= position_q
         if config.window:
             visible &= position_q - position_k <= config.window  # itself and the window's w: w + 1 keys
         for head in range(config.heads):
             kv_head = head // queries_a_key
-            scores = q[start:end, head] @ k[begin:end, kv_head].T / math.sqrt(config.head_dim)
+            scores = q[start:end, head] @ k[begin:beyond, kv_head].T / math.sqrt(config.head_dim)
             scores = numpy.where(visible, scores, -numpy.inf)
             scores = numpy.exp(scores - scores.max(axis=1, keepdims=True))
             scores /= scores.sum(axis=1, keepdims=True)
-            result[start:end, head] = scores @ v[begin:end, kv_head]
-    return result.reshape(tokens, -1)
+            result[start:end, head] = scores @ v[begin:beyond, kv_head]
+    return result.reshape(queries, -1)
 
 
 def project_qkv(config, weights, prefix, x):
@@ -152,8 +154,11 @@ def project_gate_up(weights, prefix, x):
     return x @ weights[prefix + "gate"].T, x @ weights[prefix + "up"].T
 
 
-def forward(config, weights, tokens, arithmetic=Exact()):
+def forward(config, weights, tokens, arithmetic=Exact(), rows=None):
+    """`rows`: the ascending positions whose logits are wanted, all where it is None. The last layer then computes no others, so
+    that with a single layer even a long context costs no square of its length."""
     tokens = numpy.asarray(tokens)
+    positions = numpy.arange(len(tokens))
     x = weights["embedding"][tokens]
     frequencies, factor = inverse_frequencies(config, len(tokens))
     angles = numpy.arange(len(tokens), dtype=numpy.float64)[:, None] * frequencies[None, :]
@@ -163,7 +168,10 @@ def forward(config, weights, tokens, arithmetic=Exact()):
         normed = arithmetic.activation(rms_norm(x, weights[prefix + "attention_norm"], config.epsilon))
         q, k, v = project_qkv(config, weights, prefix, normed)
         q, k = rotate(q, cosine, sine, config), rotate(k, cosine, sine, config)
-        mixed = attend(q, arithmetic.cached(k), arithmetic.cached(v), config)
+        if rows is not None and layer == config.layers - 1:
+            positions = numpy.asarray(rows)
+            x, q = x[positions], q[positions]
+        mixed = attend(q, arithmetic.cached(k), arithmetic.cached(v), config, positions)
         x = x + arithmetic.activation(mixed) @ weights[prefix + "o"].T
         normed = arithmetic.activation(rms_norm(x, weights[prefix + "feed_forward_norm"], config.epsilon))
         gate, up = project_gate_up(weights, prefix, normed)

@@ -66,6 +66,16 @@ class Linnet:
         self.run("logits", model, "--tokens", ",".join(str(t) for t in tokens), "--out", out, *arguments)
         return numpy.fromfile(out, dtype="<f4").reshape(len(tokens), -1)
 
+    def last_logits(self, model, tokens, *arguments):
+        """float32 [1][vocabulary], after the last token; the tokens go through a file, since they can be many."""
+        out, ids = self.temporary("last.f32"), self.temporary("tokens.txt")
+        with open(ids, "w", encoding="ascii") as file:
+            file.write(" ".join(str(t) for t in tokens))
+        if os.path.exists(out):
+            os.remove(out)
+        self.run("logits", model, "--tokens", "@" + ids, "--last", "--out", out, *arguments)
+        return numpy.fromfile(out, dtype="<f4").reshape(1, -1)
+
     def hash(self, model, tokens, *arguments):
         """SHA-256 of the logits, as the command prints it."""
         out = self.run("logits", model, "--tokens", ",".join(str(t) for t in tokens), "--hash", *arguments)

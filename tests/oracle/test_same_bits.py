@@ -58,7 +58,7 @@ class SameBitsTest(unittest.TestCase):
         path, _ = make_models.write_case(make_models.Case("bits-kv", config, "gguf"), linnet.folder)
         model = linnet.convert(path, "bits-kv")
         tokens = make_models.random_tokens(config, 70, 6)
-        for kv in ("int8", "f16", "f32"):
+        for kv in ("int8", "int4", "f16", "f32"):
             expected = linnet.hash(model, tokens, "--kv", kv, "--kernels", "scalar", "--threads", "1", "--batch", "1")
             for kernel in available_kernels(model):
                 self.assertEqual(linnet.hash(model, tokens, "--kv", kv, "--kernels", kernel, "--threads", "2"), expected, kv)

@@ -54,7 +54,7 @@ std::vector<float> all_at_once(linnet_session* session, uint32_t vocabulary, con
 
 TEST_CASE("an evaluation paused after every piece gives the same bits, in every KV format") {
     for (const char* shape : shapes) {
-        for (const uint32_t format : {LINNET_KV_INT8, LINNET_KV_F16, LINNET_KV_F32}) {
+        for (const uint32_t format : {LINNET_KV_INT8, LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32}) {
             CAPTURE(shape);
             CAPTURE(format);
             TestModel model(shape, [=](linnet_options& options) {

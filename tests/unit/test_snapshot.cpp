@@ -121,7 +121,7 @@ std::vector<uint8_t> with_header(std::vector<uint8_t> bytes, const Change& chang
 
 TEST_CASE("a copied and a restored session go on with the same bits, in every KV format") {
     for (const char* shape : shapes) {
-        for (const uint32_t format : {LINNET_KV_INT8, LINNET_KV_F16, LINNET_KV_F32}) {
+        for (const uint32_t format : {LINNET_KV_INT8, LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32}) {
             CAPTURE(shape);
             CAPTURE(format);
             const auto options = [=](linnet_options& to) {

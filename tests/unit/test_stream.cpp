@@ -134,7 +134,7 @@ TEST_CASE("logits are the same bits at every ceiling, with requests or blocking 
         CAPTURE(shape);
         FakePlatform platform(synth_bytes(shape));
         const std::vector<int32_t> tokens = tokens_for(platform, 170);
-        for (const uint32_t kv : {LINNET_KV_INT8, LINNET_KV_F32}) {
+        for (const uint32_t kv : {LINNET_KV_INT8, LINNET_KV_INT4, LINNET_KV_F32}) {
             const std::vector<Row> expected = undisturbed(platform, tokens, kv);
             for (const bool blocking : {false, true}) {
                 for (const bool no_scratch : {false, true}) {

@@ -1,5 +1,6 @@
 #include "tools/linnet/generation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -7,10 +8,14 @@
 #include "tools/linnet/interrupts.h"
 #include "tools/linnet/sizes.h"
 #include "tools/linnet/terminal.h"
+#include "tools/linnet/token_progress.h"
 
 namespace linnet {
 
 namespace {
+
+// Microseconds between two looks at how far an evaluation is.
+constexpr uint32_t slice = 100000;
 
 CLI::Validator number(double least, double most) {
     return CLI::Validator(
@@ -100,23 +105,25 @@ Answer generate_answer(LoadedModel& model, const GenerationChoices& choices,
     struct Collect {
         Answer answer;
         const std::function<void(const AnswerToken&)>& each;
-        std::exception_ptr problem;  // of the output; it must not pass through the core
+        std::exception_ptr problem;  // of the output: the generation is ended first
 
-        int32_t take(int32_t token, float logit, const char* text, size_t bytes) {
-            AnswerToken piece{token, logit, std::string(text, bytes)};
+        // False: nobody reads on.
+        bool take(const linnet_step& step) {
+            if (step.token < 0 && step.text_bytes == 0) return true;
+            AnswerToken piece{step.token, step.logit, std::string(step.text, step.text_bytes)};
             answer.text += piece.text;
             try {
                 each(piece);
             } catch (...) {
                 problem = std::current_exception();
-                return 1;
+                return false;
             }
-            if (token >= 0) {
+            if (step.token >= 0) {
                 answer.tokens.push_back(std::move(piece));
             } else if (!answer.tokens.empty()) {
                 answer.tokens.back().text += piece.text;
             }
-            return 0;
+            return true;
         }
     } collect{{}, each, nullptr};
 
@@ -129,17 +136,31 @@ Answer generate_answer(LoadedModel& model, const GenerationChoices& choices,
     generation.stops = stops.data();
     generation.stop_count = static_cast<uint32_t>(stops.size());
     generation.speculate = choices.speculate;
-    generation.context = &collect;
-    generation.piece = [](void* context, int32_t token, float logit, const char* text, size_t bytes) {
-        return static_cast<Collect*>(context)->take(token, logit, text, bytes);
-    };
     linnet_error error;
     const linnet_platform& platform = model.platform();
     const uint64_t start = platform.ticks(platform.context);
     linnet_status status;
     {
         const StopOnInterrupt stop(model.posix());
-        status = linnet_generate(model.session(), &generation, &collect.answer.generated, &error);
+        // Long work between two tokens is a LongRoPE model that has outgrown its original context.
+        TokenProgress line("recomputing", true, model.progress());
+        linnet_step step{};
+        status = linnet_generate_begin(model.session(), &generation, &error);
+        while (status == LINNET_OK && step.generated.finish == 0) {
+            status = linnet_generate_continue(model.session(), slice, &step, &error);
+            collect.answer.generated = step.generated;
+            if (status != LINNET_OK) break;
+            if (step.paused != 0) {
+                line.update(step.progress);
+                continue;
+            }
+            line.clear();
+            if (!collect.take(step) && step.generated.finish == 0) {
+                linnet_generate_end(model.session(), &step);
+                collect.answer.generated = step.generated;
+                collect.take(step);
+            }
+        }
     }
     collect.answer.microseconds = platform.ticks(platform.context) - start;
     if (collect.problem) std::rethrow_exception(collect.problem);
@@ -152,22 +173,28 @@ double tokens_per_second(uint64_t tokens, uint64_t microseconds) {
 }
 
 bool evaluate_prompt(LoadedModel& model, const std::vector<int32_t>& tokens) {
-    // Below this many tokens it is over before anybody has read the line.
-    constexpr size_t worth_a_line = 100;
-    const bool shown = stderr_is_terminal() && tokens.size() >= worth_a_line;
-    if (shown) {
-        fputs(dim("reading " + format_number(tokens.size()) + " tokens …").c_str(), stderr);
-        fflush(stderr);
-    }
+    const auto count = static_cast<uint32_t>(std::min<size_t>(tokens.size(), UINT32_MAX));
+    linnet_session* session = model.session();
     linnet_error error;
+    if (count == 0 || count > model.info().context) {  // nothing to evaluate, or a refusal that leaves the session as it is
+        require(linnet_set_tokens(session, tokens.data(), tokens.size(), nullptr, &error), error);
+        return true;
+    }
+    // What the session already holds is kept, but for the last token, whose logits are wanted.
+    const uint32_t held = linnet_length(session);
+    uint32_t same = 0;
+    while (same < held && same + 1 < count && linnet_tokens(session)[same] == tokens[same]) ++same;
+    require(linnet_rewind(session, same, &error), error);
     linnet_status status;
     {
         const StopOnInterrupt stop(model.posix());
-        status = linnet_set_tokens(model.session(), tokens.data(), tokens.size(), nullptr, &error);
-    }
-    if (shown) {
-        fputs("\r\x1b[K", stderr);
-        fflush(stderr);
+        TokenProgress line("reading", false, model.progress());
+        linnet_progress progress{};
+        status = linnet_evaluate_begin(session, tokens.data() + same, count - same, &error);
+        while (status == LINNET_OK && progress.done == 0) {
+            line.update(progress);
+            status = linnet_evaluate_continue(session, slice, &progress, &error);
+        }
     }
     if (status == LINNET_CANCELLED) return false;
     require(status, error);

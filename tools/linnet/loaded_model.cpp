@@ -43,7 +43,7 @@ void add_model_choices(CLI::App& command, ModelChoices& choices) {
     command.add_option("--threads", choices.threads, "Threads to compute with (all that there are)")
         ->type_name("N")
         ->check(whole_number(1, 256));
-    command.add_option("--kv", choices.kv, "Numbers in the KV cache: int8, f16 or f32 (int8)")->type_name("FORMAT");
+    command.add_option("--kv", choices.kv, "Numbers in the KV cache: int8, int4, f16 or f32 (int8)")->type_name("FORMAT");
     command.add_option("--batch", choices.batch, "Tokens of the prompt that are computed together (64)")
         ->type_name("N")
         ->check(whole_number(1, 512));
@@ -66,8 +66,8 @@ uint32_t kv_format(const std::string& name) {
     if (name == "int8") return LINNET_KV_INT8;
     if (name == "f16") return LINNET_KV_F16;
     if (name == "f32") return LINNET_KV_F32;
-    if (name == "int4") throw Failure(exit_usage, "--kv int4 is not available yet. Choose int8, f16 or f32.");
-    throw Failure(exit_usage, "--kv: \"" + name + "\" is not one of int8, f16 and f32.");
+    if (name == "int4") return LINNET_KV_INT4;
+    throw Failure(exit_usage, "--kv: \"" + name + "\" is not one of int8, int4, f16 and f32.");
 }
 
 DirectReads direct_reads(const std::string& when) {

@@ -54,6 +54,7 @@ public:
     PosixPlatform& posix() { return posix_; }
     const linnet_platform& platform() const { return posix_.platform(); }
     std::string name() const;  // the file's, which the person has chosen; what a model calls itself may be anything
+    bool progress() const { return progress_; }  // shown even where stderr is no terminal
     uint32_t threads() const { return posix_.platform().threads; }
     double load_seconds() const { return load_seconds_; }
     // Throws what the core reports; where the storage failed, with what the system says of it.

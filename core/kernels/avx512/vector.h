@@ -50,9 +50,10 @@ struct Vector {
         return _mm256_shuffle_epi8(table, _mm256_and_si256(both, _mm256_set1_epi8(15)));
     }
     LINNET_INLINE void load_levels(const uint8_t* from, Float& low, Float& high) {
-        const __m256i both = levels(from);
-        low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm256_castsi256_si128(both)));
-        high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm256_extracti128_si256(both, 1)));
+        const __m512 table = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load4(kv_levels)));
+        const __m512i bytes = _mm512_cvtepu8_epi32(load4(from));
+        low = _mm512_permutexvar_ps(bytes, table);  // looks at the low 4 bits alone
+        high = _mm512_permutexvar_ps(_mm512_srli_epi32(bytes, 4), table);
     }
     LINNET_INLINE __mmask16 first(uint32_t count) { return static_cast<__mmask16>((1u << count) - 1); }
     LINNET_INLINE Float load_some(const float* from, uint32_t count) { return _mm512_maskz_loadu_ps(first(count), from); }
