@@ -12,7 +12,7 @@ constexpr int64_t patience_nanoseconds = 120'000'000'000;
 }  // namespace
 
 int32_t ReaderChannel::begin(Kind kind, uint64_t offset, void* memory, size_t bytes, uint32_t* ticket) {
-    if (broken_) return silent;
+    if (broken_ || ended_.load(std::memory_order_acquire) != 0) return silent;
     for (uint32_t i = 0; i < slots; ++i) {
         Slot& slot = requests_[i];
         if (slot.state.load(std::memory_order_relaxed) != idle) continue;
@@ -36,6 +36,7 @@ int32_t ReaderChannel::wait(uint32_t ticket) {
     if (ticket >= slots || broken_) return silent;
     Slot& slot = requests_[ticket];
     while (slot.state.load(std::memory_order_acquire) == asked) {
+        if (ended_.load(std::memory_order_acquire) != 0) return silent;
         const int woken =
             __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t*>(&slot.state), asked, patience_nanoseconds);
         if (woken == 2 && slot.state.load(std::memory_order_acquire) == asked) {

@@ -49,7 +49,7 @@ private:
     };
     std::atomic<int32_t> signal_{0};   // changes with every request: the reader sleeps on it
     std::atomic<int32_t> ending_{0};   // set by the package: the reader is to end
-    std::atomic<int32_t> ended_{0};    // set by the reader when it has ended
+    std::atomic<int32_t> ended_{0};    // set when it has: nothing is answered any more
     std::atomic<int32_t> problem_{0};  // the last result that was not `done`
     Slot requests_[slots];
     [[maybe_unused]] int32_t next_number_ = 1;

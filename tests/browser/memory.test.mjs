@@ -6,8 +6,8 @@ import { slow } from './lib/models.mjs';
 import { startPackage } from './lib/package.mjs';
 
 const MEGABYTE = 1e6;
-// Beside the model's own memory: the module, its stack and what the binding keeps. WebAssembly grows in steps.
-const MODULE = 24 * MEGABYTE;
+// Beside the model's own memory: the module, its stacks and what the binding keeps. WebAssembly grows in steps of one.
+const MODULE = 6 * MEGABYTE;
 // Of the renderer: a worker, the module's code, chunks under way on four connections, the checksums.
 const LOADING = 60 * MEGABYTE;
 let server, page, empty;

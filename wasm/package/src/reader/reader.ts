@@ -55,6 +55,7 @@ export class Reader {
     // It closes its files before it ends: a worker that is terminated keeps them open a little longer.
     if (Atomics.load(this.words, words.ENDED) === 0) Atomics.wait(this.words, words.ENDED, 0, END_MILLISECONDS);
     this.worker.terminate();
+    Atomics.store(this.words, words.ENDED, 1);
   }
 }
 
