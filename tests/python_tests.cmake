@@ -20,6 +20,10 @@ if(TARGET linnet)
   linnet_python_test(same_bits oracle oracle/test_same_bits.py --linnet $<TARGET_FILE:linnet>)
   linnet_python_test(real_models oracle oracle/test_real_models.py --linnet $<TARGET_FILE:linnet>)
   linnet_python_test(golden golden golden/test_golden.py --linnet $<TARGET_FILE:linnet>)
+  if(NOT LINNET_SANITIZE)
+    # The sanitizers have memory of their own beside the plan's.
+    linnet_python_test(ceilings cli cli/test_ceilings.py $<TARGET_FILE:linnet>)
+  endif()
   if(LINNET_SANITIZE)
     # Each start of the command costs ten times as much here, so fewer files of each kind.
     linnet_python_test(hostile fault fault/test_hostile.py --linnet $<TARGET_FILE:linnet> --sanitized --limit 40)

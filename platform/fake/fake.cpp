@@ -18,7 +18,8 @@ FakePlatform::FakePlatform(std::vector<uint8_t> bytes) : bytes_(std::move(bytes)
 
 void FakePlatform::restart(const Faults& faults) {
     faults_ = faults;
-    reads_ = corrupted_ = scratch_reads_ = scratch_writes_ = yields_ = 0;
+    read_bytes_.clear();
+    corrupted_ = scratch_reads_ = scratch_writes_ = yields_ = 0;
     platform_ = {};
     platform_.version = LINNET_PLATFORM_VERSION;
     platform_.context = this;
@@ -52,7 +53,8 @@ uint64_t FakePlatform::time_of(size_t bytes) const {
 }
 
 int32_t FakePlatform::deliver(uint64_t offset, uint8_t* to, size_t bytes, uint64_t* takes, bool* fails) {
-    const uint64_t number = ++reads_;
+    read_bytes_.push_back(bytes);
+    const uint64_t number = read_bytes_.size();
     *takes = time_of(bytes) + (number == faults_.stall_read ? faults_.stall_microseconds : 0);
     *fails = number == faults_.fail_read || (faults_.fail_from_then_on && number > faults_.fail_read);
     if (offset > bytes_.size() || bytes > bytes_.size() - offset) return outside;

@@ -58,7 +58,8 @@ public:
     const linnet_platform& platform() const { return platform_; }
     std::vector<uint8_t>& bytes() { return bytes_; }
     std::vector<uint8_t>& scratch() { return scratch_; }
-    uint64_t reads() const { return reads_; }
+    uint64_t reads() const { return read_bytes_.size(); }
+    uint64_t bytes_of_read(uint64_t number) const { return read_bytes_[number - 1]; }  // that were asked for
     uint64_t yields() const { return yields_; }
     uint64_t scratch_reads() const { return scratch_reads_; }
     uint64_t scratch_writes() const { return scratch_writes_; }
@@ -110,7 +111,7 @@ private:
     linnet_platform platform_{};
     Faults faults_;
     Pending pending_[2];
-    uint64_t reads_ = 0;
+    std::vector<uint64_t> read_bytes_;  // of each read of the file
     uint64_t corrupted_ = 0;  // times
     uint64_t scratch_reads_ = 0;
     uint64_t scratch_writes_ = 0;

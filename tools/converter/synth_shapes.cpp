@@ -61,6 +61,8 @@ constexpr Shape shapes[] = {
      nullptr, nullptr},
     {"tiny-llama", Architecture::llama, 512, 128, 4, 4, 2, 32, 352, 1024, 1024, 0, true, ChatTemplate::zephyr, 1, nullptr,
      nullptr},
+    // Enough weights and KV cache that a ceiling is about them and not about the rest: 16 MB at group 64, 8 kB a token.
+    {"small", Architecture::phi3, 2048, 512, 8, 8, 8, 64, 1408, 4096, 4096, 0, false, ChatTemplate::phi35, 1, nullptr, nullptr},
     {"stories15m", Architecture::llama, 32000, 288, 6, 6, 6, 48, 768, 256, 256, 0, true, ChatTemplate::none, 1, nullptr,
      nullptr},
     {"tinyllama", Architecture::llama, 32000, 2048, 22, 32, 4, 64, 5632, 2048, 2048, 0, false, ChatTemplate::zephyr, 1, nullptr,
