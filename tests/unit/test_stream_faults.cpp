@@ -95,6 +95,7 @@ private:
         linnet_options options = linnet_default_options();
         options.context = context;
         options.batch = 16;
+        options.kv_format = LINNET_KV_F32;  // that much of them in few tokens
         options.memory = memory;
         return options;
     }
@@ -151,7 +152,7 @@ TEST_CASE("a wrong byte, or an error, that comes once heals itself") {
         Streaming model("tiny", blocking);
         const Count count = count_of(model);
         uint32_t healed = 0;
-        at_some_of(count.reads, 40, [&](uint64_t n) {
+        at_some_of(count.reads, 24, [&](uint64_t n) {
             CAPTURE(n);
             for (const bool wrong : {true, false}) {
                 model.begin_again();
@@ -172,7 +173,7 @@ TEST_CASE("a wrong byte, or an error, that comes once heals itself") {
             }
         });
         CHECK(healed > 0);
-        at_some_of(count.scratch_reads, 20, [&](uint64_t n) {
+        at_some_of(count.scratch_reads, 10, [&](uint64_t n) {
             CAPTURE(n);
             for (const bool wrong : {true, false}) {
                 model.begin_again();
@@ -218,7 +219,7 @@ TEST_CASE("a storage that disappears is a sentence, and when it is back the conv
     for (const bool blocking : {false, true}) {
         Streaming model("tiny", blocking);
         const Count count = count_of(model);
-        at_some_of(count.reads, 40, [&](uint64_t n) {
+        at_some_of(count.reads, 24, [&](uint64_t n) {
             CAPTURE(n);
             model.begin_again();
             Faults faults;
@@ -293,7 +294,7 @@ TEST_CASE("a stop while weights stream leaves what has been computed, at every p
     for (const bool blocking : {false, true}) {
         Streaming model("tiny", blocking);
         const Count count = count_of(model);
-        at_some_of(count.yields, 30, [&](uint64_t n) {
+        at_some_of(count.yields, 20, [&](uint64_t n) {
             CAPTURE(n);
             model.begin_again();
             Faults faults;
