@@ -4,10 +4,10 @@
     tools/measure_ceilings.py [--linnet build/native/linnet] [--folder build/ceilings] [--groups 128 64]
                               [--ceilings 2e9 1.5e9 1e9 500e6 250e6] [--tokens 4096] [--decode 16] [--direct on]
 
-For each group a model with random weights is made in the folder (about 2 GB each, kept until --delete). Under each ceiling, with a
-context of 4096 tokens, two processes run:
+For each group a model with random weights is made in the folder (about 2 GB each, kept until --delete). Under each ceiling, with
+a context of 4096 tokens, two processes run:
     linnet logits   the hash of the logits after --tokens random tokens; the process's peak resident memory (ru_maxrss)
-    linnet bench    tokens a second of decoding after a short prompt, bytes streamed a token, the storage's rate, the share reached
+    linnet bench    tokens a second of decoding after a short prompt, bytes streamed a token, the storage's rate, the share
 The run fails when two hashes differ or when a peak is above plan.total_bytes + CONSTANT. Takes from minutes to hours, as the
 processor and --tokens have it: a part of no test run. Standard library only.
 """
@@ -18,8 +18,8 @@ import subprocess
 import sys
 import time
 
-# What a process of the command has besides the plan's arena, in bytes: the program and its libraries, stacks of its threads, the
-# tokens and one row of logits on their way out. Measured: 5 to 7 MB.
+# What a process of the command has besides the plan's arena, in bytes: the program and its libraries, stacks of its threads,
+# the tokens and one row of logits on their way out. Measured: 4.2 MB.
 CONSTANT = 12_000_000
 
 
@@ -70,9 +70,11 @@ def main():
         hashes = set()
         print(f"{options.shape}, group {group}, {os.path.getsize(model) / 1e9:.2f} GB, context {options.context}, "
               f"{options.tokens} tokens evaluated, --direct {options.direct}, --kv {options.kv}")
-        print("  ceiling       plan   peak RSS  above plan  seconds  decode tok/s  streamed/token  storage GB/s  bound  share  hash")
+        print("  ceiling       plan   peak RSS  above plan  seconds  decode tok/s  streamed/token  storage GB/s  bound  share  "
+              "hash")
         for ceiling in options.ceilings:
-            common = [model, "--memory", int(ceiling), "--context", options.context, "--direct", options.direct, "--kv", options.kv]
+            common = [model, "--memory", int(ceiling), "--context", options.context, "--direct", options.direct, "--kv",
+                      options.kv]
             plan = json.loads(run([options.linnet, "plan", *common, "--json", "--no-measure"])[0])
             out, seconds, peak = run([options.linnet, "logits", *common, "--tokens", "@" + ids, "--last", "--hash"])
             hashes.add(out.strip())

@@ -14,8 +14,8 @@ import unittest
 
 LINNET = ""
 
-# What a process has beside the plan's arena: the program and its libraries (4 to 6 MB, shared pages counted too), the stacks
-# of its threads, the tokens, a row of logits. The arena itself is rounded up to 64 KiB.
+# What a process has beside the plan's arena: the program and its libraries (4 to 6 MB, shared pages counted too), the stacks of
+# its threads, the tokens, a row of logits. The arena itself is rounded up to 64 KiB.
 CONSTANT = 10_000_000
 
 CONTEXT = 1024
@@ -69,7 +69,7 @@ class Ceilings(unittest.TestCase):
                     hashes.add(out.strip())
                     self.assertLessEqual(peak, max(plan["total_bytes"] + CONSTANT, parent + 500_000))
             self.assertEqual(len(hashes), 1)
-            # Less memory, more to stream (the average over a pass is rounded otherwise with other pages); with all of it nothing.
+            # Less memory, more to stream (rounded otherwise with pages of another size); with all of it nothing.
             for less, more in zip(streamed[1:], streamed):
                 self.assertLessEqual(less, more * 1.001)
             self.assertGreater(streamed[0], 0)
