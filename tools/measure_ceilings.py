@@ -4,8 +4,8 @@
     tools/measure_ceilings.py [--linnet build/native/linnet] [--folder build/ceilings] [--groups 128 64]
                               [--ceilings 2e9 1.5e9 1e9 500e6 250e6] [--tokens 4096] [--decode 16] [--direct on]
 
-For each group a model with random weights is made in the folder (about 2 GB each, kept until --delete). Under each ceiling, with
-a context of 4096 tokens, two processes run:
+For each group a model with random weights is made in the folder (about 2 GB each, kept until --delete). Under each ceiling,
+with a context of 4096 tokens, two processes run:
     linnet logits   the hash of the logits after --tokens random tokens; the process's peak resident memory (ru_maxrss)
     linnet bench    tokens a second of decoding after a short prompt, bytes streamed a token, the storage's rate, the share
 The run fails when two hashes differ or when a peak is above plan.total_bytes + CONSTANT. Takes from minutes to hours, as the
