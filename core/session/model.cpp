@@ -242,7 +242,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
             vectors = arena.take<float>((2 * uint64_t{config.layers} + 1) * config.hidden);
             plan.other_bytes += taken();
             residency.pool = arena.take<uint8_t>(settings.page_count * settings.page_bytes, read_alignment);
-            taken();
+            plan.other_bytes += taken() - settings.page_count * settings.page_bytes;  // the pool's alignment
             plan_pool(layout, shape, settings, plan);
         } else if (weights != nullptr) {
             plan.mapped_bytes = weight_bytes;
@@ -254,6 +254,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
         if (!pooled) plan.layers_resident = config.layers;
     }
     plan.total_bytes = align_up(arena.used(), LINNET_ARENA_ALIGNMENT);
+    plan.other_bytes += plan.total_bytes - arena.used();
     if (!real) return Status::ok;
     if (arena.overflowed()) {
         return error.fail(Status::does_not_fit) << "The arena is too small: this plan needs " << plan.total_bytes << " bytes.";

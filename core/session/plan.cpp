@@ -90,14 +90,17 @@ public:
     Status fill(uint32_t batch, uint32_t span, uint64_t memory, linnet_plan& plan, Error& error) {
         settings_.batch = batch;
         settings_.span = span;
-        settings_.page_count = 0;
-        Status status = measure(plan, error);
+        Status status = measure(least_pages(), plan, error);
         if (status != Status::ok) return status;
-        fixed_bytes_ = plan.total_bytes + read_alignment;  // for the alignment of the pool
-        uint64_t pages = memory > fixed_bytes_ ? (memory - fixed_bytes_) / (settings_.page_bytes + page_cost) : 0;
+        least_bytes_ = plan.total_bytes;
+        status = measure(0, plan, error);
+        if (status != Status::ok) return status;
+        // The pool's alignment may take the room of one, or have room for the list of one more.
+        uint64_t pages = memory > plan.total_bytes ? (memory - plan.total_bytes) / (settings_.page_bytes + page_cost) + 1 : 0;
         if (pages > most_pages()) pages = most_pages();
-        settings_.page_count = static_cast<uint32_t>(pages);
-        return measure(plan, error);
+        status = measure(pages, plan, error);
+        while (status == Status::ok && plan.total_bytes > memory && pages > 0) status = measure(--pages, plan, error);
+        return status;
     }
 
     // Pages without which it does not work: what one batch needs, and where nothing can be spilled everything else.
@@ -113,7 +116,7 @@ public:
     uint64_t good_pages() const {
         return least_pages() + 2 * uint64_t{shape(settings_.page_bytes).page_count} + settings_.largest_section;
     }
-    uint64_t least_bytes() const { return align_up(fixed_bytes_ + least_pages() * (settings_.page_bytes + page_cost), 64); }
+    uint64_t least_bytes() const { return least_bytes_; }
 
 private:
     KvCache shape(uint64_t most_page_bytes) const {
@@ -126,7 +129,8 @@ private:
         const uint64_t all = kv_pages() + settings_.pieces + Residency::ring_pages;
         return all < UINT32_MAX ? all : UINT32_MAX - 1;
     }
-    Status measure(linnet_plan& plan, Error& error) {
+    Status measure(uint64_t pages, linnet_plan& plan, Error& error) {
+        settings_.page_count = static_cast<uint32_t>(pages);
         Arena arena;
         return divide(platform_, header_, layout_, settings_, arena, plan, nullptr, error);
     }
@@ -135,7 +139,7 @@ private:
     const FileHeader& header_;
     const ModelLayout& layout_;
     Settings& settings_;
-    uint64_t fixed_bytes_ = 0;
+    uint64_t least_bytes_ = 0;
 };
 
 // How many tokens one pass over the weights is to serve: as many as the prompt can have, as long as their hidden states are a

@@ -732,7 +732,7 @@ class Sessions(Case):
         self.assertEqual([name for name in os.listdir(self.folder) if "partial" in name], [])
 
     def test_speculation_changes_no_token(self):
-        prompt = ["--prompt", "Once upon a time. Once upon a time. Once upon", "-n", 60]
+        prompt = ["--prompt", "Once upon a time", "-n", 60]
         for sampling in (["--temperature", 0], ["--temperature", 0.4, "--seed", 8, "--repetition-penalty", 1.1]):
             off = self.json("run", self.model, *prompt, *sampling, "--speculate", "off")
             on = self.json("run", self.model, *prompt, *sampling, "--speculate", "on")
