@@ -17,6 +17,7 @@ Sets (default: build):
   test    all that tools/test.sh needs, the sets above included
   wasm    what builds the WebAssembly modules         tools/packages_wasm.txt
   browser what runs the tests in a real browser       tools/packages_browser.txt
+  boards  what builds and runs the boards' images     tools/packages_boards.txt
   peers   what tools/peers/ needs (node and npm)
 
 Options:
@@ -38,6 +39,7 @@ packages_of() {
         gcc) echo g++; list packages.txt | grep -vE '^(clang|lld)' ;;
         model) list packages_model.txt ;;
         browser) list packages_browser.txt ;;
+        boards) list packages_boards.txt ;;
         test)
             list packages.txt; list packages_model.txt; list packages_test.txt
             list packages_wasm.txt; list packages_browser.txt ;;
@@ -75,6 +77,11 @@ present_otherwise() {
         python3-numpy) python3 -c 'import numpy' 2>/dev/null ;;
         ninja-build) have ninja ;;
         perl-base) have perl ;;
+        gcc-arm-none-eabi) have arm-none-eabi-g++ ;;
+        g++-aarch64-linux-gnu) have aarch64-linux-gnu-g++ ;;
+        qemu-system-arm) have qemu-system-arm && have qemu-system-aarch64 ;;
+        qemu-user) have qemu-aarch64 ;;
+        dpkg-dev) have dpkg-source ;;
         sentencepiece) have spm_encode ;;
         ca-certificates) [ -d /etc/ssl/certs ] ;;
         libcli11-dev) [ -e /usr/include/CLI/CLI.hpp ] || [ -e /usr/local/include/CLI/CLI.hpp ] ;;

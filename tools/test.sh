@@ -20,6 +20,7 @@ Parts:
   fuzz     each fuzzer for LINNET_FUZZ_SECONDS (20), from a fixed seed
   wasm     the WebAssembly modules under Node, against the native command; what they weigh; the npm package
   browser  the package and the page in headless Chromium (tests/browser)
+  boards   the images for boards without an operating system, under QEMU, against the native command (tests/qemu)
   lint     the form of the code: clang-format, clang-tidy, shellcheck, prettier, TypeScript's types (tools/lint.sh)
   e2e      tools/demo.sh answers a question with the default model (a download of 319 MB, once)
   quick    the same as native
@@ -35,11 +36,11 @@ for argument in "$@"; do
     case $argument in
         --help | -h) help; exit 0 ;;
         quick) parts+=(native) ;;
-        native | gcc | asan | fuzz | wasm | browser | lint | e2e) parts+=("$argument") ;;
+        native | gcc | asan | fuzz | wasm | browser | boards | lint | e2e) parts+=("$argument") ;;
         *) usage_error "there is no part or option \"$argument\"." ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz wasm browser lint e2e)
+[ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz wasm browser boards lint e2e)
 
 # Debian's own Python, which has Debian's numpy; another one may stand before it in the PATH.
 python=/usr/bin/python3
@@ -200,6 +201,15 @@ part_browser() {
     counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$node" "$LINNET_ROOT/tests/browser/run.mjs" </dev/null) || true
     read -r passed failed skipped <<<"${counts:-0 1 0}"
     record browser "$passed" "$failed" "$skipped" $((SECONDS - started))
+}
+
+part_boards() {
+    local started=$SECONDS passed failed skipped counts
+    "$LINNET_ROOT/tools/install.sh" boards || { record boards 0 1 0 $((SECONDS - started)) "the cross compilers and QEMU could not be installed"; return; }
+    build_part native linnet || { record boards 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
+    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$LINNET_ROOT/tests/qemu/run.sh" </dev/null) || true
+    read -r passed failed skipped <<<"${counts:-0 1 0}"
+    record boards "$passed" "$failed" "$skipped" $((SECONDS - started))
 }
 
 # Whether models can be fetched: the registry answers.

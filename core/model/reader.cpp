@@ -1,5 +1,7 @@
 #include "core/model/reader.h"
 
+#include <initializer_list>
+
 #include "core/base/crc32c.h"
 
 namespace linnet {

@@ -2,6 +2,8 @@
 // room for.
 #include "core/session/model.h"
 
+#include <initializer_list>
+
 namespace linnet {
 
 namespace {

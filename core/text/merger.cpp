@@ -2,6 +2,7 @@
 #include "core/text/merger.h"
 
 #include <cstring>
+#include <initializer_list>
 
 #include "core/base/bytes.h"
 

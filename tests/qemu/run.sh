@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The boards under QEMU: their images are built, looked into, run, compared with the native command, and weighed; and the core's unit
+# tests for AArch64 Linux under qemu-aarch64. tests/qemu/run.sh [--renew], which writes tests/qemu/sizes.txt anew; LINNET names the
+# native command, LINNET_MODELS a folder of models. Needs the packages of "tools/install.sh boards".
+set -euo pipefail
+SCRIPT_NAME=tests/qemu/run.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/build.sh"
+
+renew=()
+for argument in "$@"; do
+    case $argument in
+        --renew) renew=(--renew) ;;
+        *) usage_error "there is no option $argument." ;;
+    esac
+done
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+
+command=$(find_linnet || true)
+[ -n "$command" ] || command=$(build_linnet)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+passed=0 failed=0 skipped=0
+count() {
+    local numbers=(0 1 0)
+    [ -z "$1" ] || read -ra numbers <<<"$1"
+    passed=$((passed + numbers[0])) failed=$((failed + numbers[1])) skipped=$((skipped + numbers[2]))
+}
+
+# The models that the boards run: stories260K where it is at hand, and stories15M.
+models=${LINNET_MODELS:-$LINNET_ROOT/models}
+for name in stories260K stories15M; do
+    if [ -f "$models/$name/$name.bin" ]; then
+        "$command" convert "$models/$name/$name.bin" "$work/$(echo "$name" | tr '[:upper:]' '[:lower:]').linnet" >/dev/null 2>&1
+    fi
+done
+
+sodium=$("$LINNET_ROOT/tools/sodium.sh")
+built=yes
+for board in mps3_an547 mps2_an500 virt_aarch64; do
+    say "== $board: building"
+    CMAKE_ARGUMENTS=("-DLINNET_SODIUM_SOURCE=$sodium")
+    build_preset $board || { built=no; count "0 1 0"; }
+done
+CMAKE_ARGUMENTS=()
+if [ $built = yes ]; then
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/boards.py" "$command" "$LINNET_ROOT/build" "$work" ${renew[@]+"${renew[@]}"})" || true
+fi
+
+say "boards: $passed passed, $failed failed, $skipped skipped"
+printf '%d %d %d\n' $passed $failed $skipped
+[ $failed -eq 0 ]
