@@ -254,7 +254,7 @@ test('a ceiling holds: with less memory the same bits, below the least a sentenc
       return { hash, arenaBytes, plan: model.plan };
     };
     const whole = await measure({});
-    const refused = await refusal(() => measure({ memory: '2MB' }));
+    const refused = await refusal(() => measure({ memory: '200kB' }));
     const smallest = Number(/smallest that would do is (\d+) bytes/.exec(refused.message)?.[1]);
     return { whole, refused, least: await measure({ memory: smallest }) };
   });
