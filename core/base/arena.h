@@ -23,6 +23,7 @@ public:
     // `count` objects of T, aligned to `alignment` (a power of two). Null when measuring or when it does not fit.
     template <typename T>
     T* take(uint64_t count, uint64_t alignment = 64) {
+        // NOLINTNEXTLINE(bugprone-sizeof-expression)  T may itself be a pointer: a list of pointers is taken
         return static_cast<T*>(take_bytes(count, sizeof(T), alignment));
     }
 

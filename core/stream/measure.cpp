@@ -27,6 +27,7 @@ public:
         const TensorPlace& matrix = places[0].gate_up;
         places_ = places;
         stride_ = block_stride(matrix.format, matrix.columns, matrix.group);
+        if (stride_ == 0) return error.fail(Status::bad_file) << "The layers of this model have matrices without columns.";
         const uint32_t padded = padded_columns(matrix.columns);
         float* f32 = arena.take<float>(padded);
         int8_t* values = arena.take<int8_t>(padded);

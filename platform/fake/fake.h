@@ -112,7 +112,7 @@ private:
     Faults faults_;
     Pending pending_[2];
     std::vector<uint64_t> read_bytes_;  // of each read of the file
-    uint64_t corrupted_ = 0;  // times
+    uint64_t corrupted_ = 0;            // times
     uint64_t scratch_reads_ = 0;
     uint64_t scratch_writes_ = 0;
     uint64_t yields_ = 0;

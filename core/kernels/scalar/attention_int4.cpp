@@ -21,7 +21,7 @@ uint32_t quantise_half(const float* x, uint32_t count, uint8_t* indices) {
     if (std::bit_cast<float>(largest) < quantize_smallest) scale = 0;
     if (largest >= infinity_bits) scale = largest == infinity_bits ? infinity_bits : nan_bits;
     scale >>= 16;
-    const float inverse = 1.0f / first_scale(scale);
+    const float inverse = scale == 0 ? 0.0f : 1.0f / first_scale(scale);
     for (uint32_t i = 0; i < count; ++i) {
         uint32_t index = 0;
         for (float limit : kv_limits) index += x[i] * inverse < limit ? 0 : 1;
