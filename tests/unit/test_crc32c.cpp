@@ -51,3 +51,27 @@ TEST_CASE("crc32c is the bitwise one at every length and offset, and goes on fro
     }
     CHECK(crc32c(0, bytes.data(), bytes.size()) == plain(0, bytes.data(), bytes.size()));
 }
+
+TEST_CASE("crc32c of long stretches, which are gone through three at a time, is the bitwise one, and values join") {
+    std::vector<uint8_t> bytes(40'000);
+    uint32_t state = 99;
+    for (uint8_t& byte : bytes) {
+        state = state * 1664525u + 1013904223u;
+        byte = static_cast<uint8_t>(state >> 24);
+    }
+    for (const size_t count : {6143u, 6144u, 6145u, 6151u, 12'287u, 12'288u, 20'000u, 39'990u}) {
+        for (const size_t offset : {0u, 1u, 7u}) {
+            CAPTURE(count);
+            CAPTURE(offset);
+            const uint8_t* at = bytes.data() + offset;
+            const uint32_t before = plain(0, bytes.data(), offset);
+            const uint32_t whole = plain(before, at, count);
+            CHECK(crc32c(before, at, count) == whole);
+            CHECK(crc32c_portable(before, at, count) == whole);
+            for (const size_t first : {size_t{0}, size_t{1}, count / 2, count}) {
+                const uint32_t one = crc32c(before, at, first);
+                CHECK(crc32c_join(one, crc32c(0, at + first, count - first), count - first) == whole);
+            }
+        }
+    }
+}
