@@ -153,9 +153,7 @@ Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const float
             step.segments[0] = {matrix.data, 0, blocks};
             step.segment_count = 1;
         } else {
-            // Not too many at a time, so that the next reading begins soon after the one before has ended.
-            const uint32_t most_segments = residency->streamed_pieces() != 0 ? 4 : Step::most_segments;
-            Status status = residency->weights(index, item, step.segments, most_segments, step.segment_count, error);
+            Status status = residency->weights(index, item, step.segments, Step::most_segments, step.segment_count, error);
             if (status != Status::ok) return status;
             there = 0;
             for (uint32_t i = 0; i < step.segment_count; ++i) there += step.segments[i].blocks;

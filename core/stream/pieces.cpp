@@ -4,7 +4,7 @@ namespace linnet {
 
 void Cutter::begin_piece(uint64_t offset) {
     start_ = offset;
-    if (pieces_ != nullptr) pieces_[piece_count_] = {offset, 0, 0, 0, no_page, false, 0};
+    if (pieces_ != nullptr) pieces_[piece_count_] = {offset, 0, 0, 0, no_page, false, false};
     ++piece_count_;
     if (++section_pieces_ > largest_section_) largest_section_ = section_pieces_;
 }

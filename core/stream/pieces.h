@@ -34,7 +34,7 @@ struct WeightPiece {
     uint32_t order;  // how early it is given up: those with order < n are streamed when n pieces find no page
     uint32_t page;   // where it is, or will be when it has been read; no_page
     bool reading;
-    uint8_t ticket;  // of the request, while `reading`
+    bool checked;  // what is in the page has been compared with `crc`, or need not be
 };
 
 // The smallest page that can hold any block of these matrices.

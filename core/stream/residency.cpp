@@ -86,24 +86,64 @@ void Residency::range_of(const WeightPiece& piece, uint64_t& offset, uint64_t& b
     bytes = end - offset;
 }
 
-bool Residency::good(const WeightPiece& piece) const { return !verify || crc32c(0, data_of(piece), piece.bytes) == piece.crc; }
+namespace {
+
+// Parts of some bytes that the platform's threads take the checksums of.
+struct Parts {
+    static constexpr uint64_t bytes = uint64_t{64} << 10;  // some microseconds: worth handing over
+    static constexpr uint32_t most = 32;
+
+    const uint8_t* from;
+    uint64_t count;
+    uint32_t crc[most];
+
+    uint64_t size(uint32_t index) const { return count - index * bytes < bytes ? count - index * bytes : bytes; }
+};
+
+}  // namespace
+
+// CRC-32C of `count` bytes, by all threads.
+uint32_t Residency::checksum(const uint8_t* bytes, uint64_t count) const {
+    uint32_t crc = 0;
+    while (count != 0) {
+        Parts parts;
+        parts.from = bytes;
+        parts.count = count < Parts::most * Parts::bytes ? count : Parts::most * Parts::bytes;
+        const auto number = static_cast<uint32_t>((parts.count + Parts::bytes - 1) / Parts::bytes);
+        const auto take = [](void* context, uint32_t index) {
+            Parts& all = *static_cast<Parts*>(context);
+            all.crc[index] = crc32c(0, all.from + index * Parts::bytes, static_cast<size_t>(all.size(index)));
+        };
+        if (number > 1 && platform->parallel != nullptr && platform->threads > 1) {
+            platform->parallel(platform->context, take, &parts, number);
+        } else {
+            for (uint32_t i = 0; i < number; ++i) take(&parts, i);
+        }
+        for (uint32_t i = 0; i < number; ++i) crc = crc32c_join(crc, parts.crc[i], parts.size(i));
+        bytes += parts.count;
+        count -= parts.count;
+    }
+    return crc;
+}
+
+bool Residency::good(WeightPiece& piece) const {
+    piece.checked = !verify || checksum(data_of(piece), piece.bytes) == piece.crc;
+    return piece.checked;
+}
 
 Residency::Request* Residency::free_request() {
     if (platform->begin_read == nullptr) return nullptr;
     return !requests_[0].active ? &requests_[0] : !requests_[1].active ? &requests_[1] : nullptr;
 }
 
-// Waits for it; false where it brought nothing of use.
-bool Residency::finish(Request& request) {
+// Waits for it: what the platform says of it. Nothing of it has been compared yet.
+int32_t Residency::arrive(Request& request) {
     const int32_t result = platform->wait(platform->context, request.ticket);
     request.active = false;
     if (request.kv != nullptr) {
-        KvPage& page = *request.kv;
-        page.reading = false;
+        request.kv->reading = false;
         counts.scratch_read += page_bytes;
-        if (result == 0 && good(page)) return true;
-        free_kv(page);
-        return false;
+        return result;
     }
     WeightPiece& piece = pieces[request.piece];
     piece.reading = false;
@@ -111,8 +151,18 @@ bool Residency::finish(Request& request) {
     range_of(piece, offset, bytes);
     counts.read += bytes;
     if (!stays(piece)) counts.streamed += bytes;
-    if (result == 0 && good(piece)) return true;
-    drop(piece);
+    return result;
+}
+
+// Waits for it; false where it brought nothing of use. A piece is compared when it is used (make_ready).
+bool Residency::finish(Request& request) {
+    KvPage* const page = request.kv;
+    if (arrive(request) == 0 && (page == nullptr || good(*page))) return true;
+    if (page != nullptr) {
+        free_kv(*page);
+    } else {
+        drop(pieces[request.piece]);
+    }
     return false;
 }
 
@@ -122,11 +172,21 @@ void Residency::settle() {
     }
 }
 
-void Residency::finish_reading(const WeightPiece* piece, const KvPage* kv) {
+// The one that fills this piece, or these keys or values, which are being read.
+Residency::Request* Residency::request_of(const WeightPiece* piece, const KvPage* kv) {
     for (Request& request : requests_) {
         if (!request.active) continue;
-        if (kv != nullptr ? request.kv == kv : request.kv == nullptr && &pieces[request.piece] == piece) finish(request);
+        if (kv != nullptr ? request.kv == kv : request.kv == nullptr && &pieces[request.piece] == piece) return &request;
     }
+    return nullptr;
+}
+
+// Waits for keys or values that are being read and are needed now; they have no memory afterwards where that brought nothing of
+// use. While they are compared the storage is at work on what comes next.
+void Residency::finish_reading(KvPage& page) {
+    const int32_t result = arrive(*request_of(nullptr, &page));
+    ahead();
+    if (result != 0 || !good(page)) free_kv(page);
 }
 
 // Which of the file's chunks it is that came wrong.
@@ -161,23 +221,26 @@ Status Residency::blame_chunk(const WeightPiece& piece, int32_t result, Error& e
                                            "been said is kept.";
 }
 
-// Makes a piece ready.
-Status Residency::read_piece(uint32_t index, Error& error) {
+// Makes a piece ready to be computed with: read, and compared. What came wrong is read once more.
+Status Residency::make_ready(uint32_t index, Error& error) {
     WeightPiece& piece = pieces[index];
-    int tries = 2;
-    if (piece.reading) {
-        finish_reading(&piece, nullptr);
-        if (piece.page != no_page) return Status::ok;
-        tries = 1;
-    }
-    uint32_t page = no_page;
-    if (Status status = page_for(error, page); status != Status::ok) return status;
-    piece.page = page;
     uint64_t offset = 0, bytes = 0;
     range_of(piece, offset, bytes);
     int32_t result = 0;
+    int tries = 2;
+    if (piece.page != no_page) {
+        // While this one is compared the storage is at work on the next one.
+        if (piece.reading) {
+            result = arrive(*request_of(&piece, nullptr));
+            ahead();
+        }
+        if (result == 0 && good(piece)) return Status::ok;
+        tries = 1;
+    } else if (Status status = page_for(error, piece.page); status != Status::ok) {
+        return status;
+    }
     while (tries-- > 0) {
-        result = platform->read(platform->context, offset, page_at(page), static_cast<size_t>(bytes));
+        result = platform->read(platform->context, offset, page_at(piece.page), static_cast<size_t>(bytes));
         counts.read += bytes;
         if (!stays(piece)) counts.streamed += bytes;
         if (result == 0 && good(piece)) return Status::ok;
@@ -200,6 +263,7 @@ bool Residency::start_piece(uint32_t index) {
     }
     piece.page = page;
     piece.reading = true;
+    piece.checked = false;
     request->active = true;
     request->piece = index;
     request->kv = nullptr;
@@ -259,10 +323,11 @@ Status Residency::weights(uint32_t matrix, uint32_t block, Segment* segments, ui
     count = 0;
     while (block < place.blocks && count < capacity) {
         const WeightPiece& piece = pieces[index];
-        if (piece.page == no_page || piece.reading) {
-            if (index != first) break;
-            const bool expected = piece.reading;
-            if (Status status = read_piece(index, error); status != Status::ok) return status;
+        const bool there = piece.page != no_page && !piece.reading;
+        if (!there || !piece.checked) {
+            if (!there && index != first) break;
+            const bool expected = piece.page != no_page;
+            if (Status status = make_ready(index, error); status != Status::ok) return status;
             if (!expected) {
                 go_on_behind(index, matrix / matrices_in_layer + (matrix % matrices_in_layer == matrix_qkv ? 0 : 1), 0);
             }
@@ -326,8 +391,9 @@ Status Residency::load(uint8_t* scratch, uint64_t scratch_bytes, Error& error) {
         range_of(piece, from, bytes);
         if (Status status = read_bytes(*platform, from, page_at(page), bytes, error); status != Status::ok) return status;
         counts.read += bytes;
+        piece.checked = true;  // by what comes next, or never
         if (verify) {
-            piece.crc = crc32c(0, data_of(piece), piece.bytes);
+            piece.crc = checksum(data_of(piece), piece.bytes);
             if (Status status = check.feed(data_of(piece), piece.bytes, error); status != Status::ok) return status;
             offset = piece.offset + piece.bytes;
         }

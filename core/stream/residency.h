@@ -113,10 +113,13 @@ private:
 
     // Range of the file that a read of this piece asks for.
     void range_of(const WeightPiece& piece, uint64_t& offset, uint64_t& bytes) const;
-    bool good(const WeightPiece& piece) const;
+    uint32_t checksum(const uint8_t* bytes, uint64_t count) const;
+    bool good(WeightPiece& piece) const;
+    int32_t arrive(Request& request);
     bool finish(Request& request);
-    void finish_reading(const WeightPiece* piece, const KvPage* kv);
-    Status read_piece(uint32_t index, Error& error);
+    Request* request_of(const WeightPiece* piece, const KvPage* kv);
+    void finish_reading(KvPage& page);
+    Status make_ready(uint32_t index, Error& error);
     Status blame_chunk(const WeightPiece& piece, int32_t result, Error& error);
     void ahead();
     bool start_piece(uint32_t index);

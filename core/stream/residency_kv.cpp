@@ -1,5 +1,4 @@
 // The pages of the KV caches: taken from the pool as a conversation grows, given up to the scratch storage where there are no more.
-#include "core/base/crc32c.h"
 #include "core/stream/residency.h"
 
 namespace linnet {
@@ -8,9 +7,7 @@ uint64_t Residency::scratch_offset(const KvCache& cache, const KvPage& page) con
     return (cache.number * cache.all_pages() + static_cast<uint64_t>(&page - cache.pages)) * page_bytes;
 }
 
-bool Residency::good(const KvPage& page) const {
-    return !verify || crc32c(0, page.at, static_cast<size_t>(page_bytes)) == page.crc;
-}
+bool Residency::good(const KvPage& page) const { return !verify || checksum(page.at, page_bytes) == page.crc; }
 
 // Takes its memory away; what the scratch storage has of it stays there.
 void Residency::free_kv(KvPage& page) {
@@ -84,7 +81,7 @@ Status Residency::evict_kv(Error& error) {
             return error.fail(Status::io) << "Keys and values could not be written to the scratch storage (platform error "
                                           << result << "). Is there room left in it? What has been said is kept.";
         }
-        if (verify) page->crc = crc32c(0, page->at, static_cast<size_t>(page_bytes));
+        if (verify) page->crc = checksum(page->at, page_bytes);
         page->stored = spilled_ = true;
         counts.scratch_written += page_bytes;
     }
@@ -115,7 +112,7 @@ Status Residency::kv_read(const KvCache& cache, uint32_t layer, uint32_t kind, u
                           Error& error) {
     KvPage& page = cache.page(layer, kind, index);
     ready = true;
-    if (page.reading) finish_reading(nullptr, &page);
+    if (page.reading) finish_reading(page);
     if (page.at == nullptr) {
         const bool room = kv_kept_ + 1 + reserve_ <= page_count;
         if (Status status = bring(cache, page, room, must, error); status != Status::ok) return status;
@@ -148,7 +145,7 @@ Status Residency::bring(const KvCache& cache, KvPage& page, bool keep, bool must
 
 Status Residency::kv_write(const KvCache& cache, uint32_t layer, uint32_t kind, uint32_t index, Error& error) {
     KvPage& page = cache.page(layer, kind, index);
-    if (page.reading) finish_reading(nullptr, &page);
+    if (page.reading) finish_reading(page);
     if (!page.kept) {
         while (kv_kept_ + 1 + reserve_ > page_count) {
             if (Status status = evict_kv(error); status != Status::ok) return status;
@@ -184,7 +181,7 @@ void Residency::kv_release(const KvCache& cache, uint32_t from_index) {
     for (uint64_t i = 0; i < cache.all_pages(); ++i) {
         if (i % cache.page_count < from_index) continue;
         KvPage& page = cache.pages[i];
-        if (page.reading) finish_reading(nullptr, &page);
+        if (page.reading) finish(*request_of(nullptr, &page));
         page.stored = false;
         if (page.at != nullptr) free_kv(page);
     }
