@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -61,6 +62,23 @@ bool ReadOnlyFile::open(const std::string& path, std::string& problem) {
 }
 
 int32_t ReadOnlyFile::read(uint64_t offset, void* to, size_t bytes) const { return read_fully(descriptor_, offset, to, bytes); }
+
+size_t ReadOnlyFile::read_cached(uint64_t offset, void* to, size_t bytes) const {
+    size_t done = 0;
+#if defined(__linux__) && defined(RWF_NOWAIT)
+    while (done < bytes) {
+        const size_t rest = bytes - done;
+        const iovec range = {static_cast<unsigned char*>(to) + done, rest < most ? rest : most};
+        const ssize_t got = preadv2(descriptor_, &range, 1, static_cast<off_t>(offset + done), RWF_NOWAIT);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        done += static_cast<size_t>(got);
+    }
+#else
+    (void)offset, (void)to, (void)bytes;
+#endif
+    return done;
+}
 
 int32_t ReadOnlyFile::read_direct(uint64_t offset, void* to, size_t bytes) const {
     if (refuses_direct()) return read(offset, to, bytes);

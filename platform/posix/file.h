@@ -24,7 +24,9 @@ public:
     // Exactly `bytes` bytes at `offset`. 0, or `shrunk`, or an errno. A file is read and never mapped, because a mapped file that
     // shrinks kills the process.
     int32_t read(uint64_t offset, void* to, size_t bytes) const;
-    // The same past the system's cache, as far as offset, memory and length allow it and the file system knows how; the rest, and
+    // What of it the system has in memory, from the start on and without waiting for a disk: bytes that were read, possibly none.
+    size_t read_cached(uint64_t offset, void* to, size_t bytes) const;
+    // Like `read`, past the system's cache, as far as offset, memory and length allow it and the file system knows how; the rest, and
     // everything where it does not, is read as above.
     int32_t read_direct(uint64_t offset, void* to, size_t bytes) const;
     // read_direct has nothing to read past the cache with.

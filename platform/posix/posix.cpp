@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "platform/posix/available_memory.h"
+#include "platform/posix/cached_reads.h"
 #include "platform/posix/file.h"
 #include "platform/posix/read_ahead.h"
 #include "platform/posix/scratch_file.h"
@@ -34,7 +35,9 @@ struct PosixPlatform::State {
     ReadOnlyFile file;
     std::optional<ThreadPool> pool;
     ScratchFile scratch;
-    std::optional<ReadAhead> ahead;  // after what its threads read, so that it ends first
+    CachedReads cached;
+    bool computes_everywhere = false;  // the pool has all the processors that there are
+    std::optional<ReadAhead> ahead;    // after what its threads read, so that it ends first
     DirectReads direct = DirectReads::automatic;
     std::atomic<bool> past_cache{false};  // what is the case with DirectReads::automatic
     uint64_t looked = 0;                  // when, in microseconds; 0: never
@@ -73,7 +76,8 @@ struct PosixPlatform::State {
     }
 
     static int32_t file_read(void* source, uint64_t offset, void* to, size_t bytes) {
-        return static_cast<ReadOnlyFile*>(source)->read(offset, to, bytes);
+        State& state = of(source);
+        return state.cached.read(state.file, offset, to, bytes);
     }
     static int32_t file_read_direct(void* source, uint64_t offset, void* to, size_t bytes) {
         return static_cast<ReadOnlyFile*>(source)->read_direct(offset, to, bytes);
@@ -88,13 +92,19 @@ struct PosixPlatform::State {
 
     static int32_t begin_read(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket) {
         State& state = of(context);
-        const ReadAhead::Read how = state.choose_direct() ? file_read_direct : file_read;
-        const int32_t result = state.ahead->begin(how, &state.file, offset, to, bytes, ticket);
+        int32_t result = 0;
+        if (state.choose_direct() && !state.file.refuses_direct()) {
+            result = state.ahead->begin(file_read_direct, &state.file, offset, to, bytes, ticket);
+        } else if (state.computes_everywhere && state.cached.likely()) {
+            result = state.cached.begin(state.file, offset, to, bytes, ticket);
+        } else {
+            result = state.ahead->begin(file_read, &state, offset, to, bytes, ticket);
+        }
         return result == 0 ? state.note(0, bytes) : state.note(result, 0);
     }
     static int32_t wait(void* context, uint32_t ticket) {
         State& state = of(context);
-        return state.note(state.ahead->wait(ticket), 0);
+        return state.note(state.cached.has(ticket) ? state.cached.wait(ticket, *state.pool) : state.ahead->wait(ticket), 0);
     }
     static int32_t scratch_write(void* context, uint64_t offset, const void* from, size_t bytes) {
         State& state = of(context);
@@ -133,6 +143,7 @@ bool PosixPlatform::open(const std::string& path, uint32_t threads, std::string&
     if (!state.scratch.choose(options.scratch_folder, path, problem)) return false;
     if (!state.file.open(path, problem)) return false;
     state.pool.emplace(threads == 0 ? available_threads() : threads);
+    state.computes_everywhere = state.pool->threads() >= available_threads();
     state.ahead.emplace();
     state.direct = options.direct;
     linnet_platform& platform = state.platform;

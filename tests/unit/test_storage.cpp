@@ -1,11 +1,13 @@
 // What streams on POSIX: reads past the cache, and the temporary file.
 #include <dirent.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -14,10 +16,12 @@
 #include <vector>
 
 #include "platform/posix/available_memory.h"
+#include "platform/posix/cached_reads.h"
 #include "platform/posix/file.h"
 #include "platform/posix/posix.h"
 #include "platform/posix/read_ahead.h"
 #include "platform/posix/scratch_file.h"
+#include "platform/posix/thread_pool.h"
 
 using namespace linnet;
 
@@ -152,6 +156,47 @@ TEST_CASE("a request ends with the error that a part of it met, and the next one
         if (bad >= memory.size()) CHECK(memchr(memory.data(), 0, memory.size()) == nullptr);
     }
     CHECK(ahead.wait(2) == ReadAhead::too_many);
+}
+
+TEST_CASE("reads from the system's cache are copied when they are waited for, and given up for a while where it has nothing") {
+    const std::vector<uint8_t> bytes = counting_bytes((3 << 20) + 1234);
+    const TemporaryFolder folder(bytes);
+    ReadOnlyFile file;
+    std::string problem;
+    REQUIRE(file.open(folder.file, problem));
+    ThreadPool pool(2);
+    CachedReads cached;
+    std::vector<uint8_t> memory(bytes.size(), 0xa5);
+    CHECK(cached.likely());
+    uint32_t first = 0;
+    uint32_t second = 0;
+    uint32_t third = 0;
+    constexpr size_t half = (1 << 20) + 17;
+    REQUIRE(cached.begin(file, 0, memory.data(), half, &first) == 0);
+    REQUIRE(cached.begin(file, half, memory.data() + half, bytes.size() - half, &second) == 0);
+    CHECK(cached.begin(file, 0, memory.data(), 1, &third) == CachedReads::too_many);
+    CHECK(memory[0] == 0xa5);
+    CHECK((cached.has(first) && cached.has(second) && !cached.has(0) && !cached.has(1)));
+    CHECK(cached.wait(second, pool) == 0);
+    CHECK(cached.wait(second, pool) == CachedReads::too_many);
+    CHECK(cached.wait(first, pool) == 0);
+    CHECK(memory == bytes);
+    REQUIRE(cached.begin(file, 3 << 20, memory.data(), 1 << 20, &first) == 0);
+    CHECK(cached.wait(first, pool) == ReadOnlyFile::shrunk);
+
+    // Out of the cache, where the file system has one of its own.
+    const int descriptor = open(folder.file.c_str(), O_RDONLY);
+    REQUIRE(descriptor >= 0);
+    REQUIRE(fsync(descriptor) == 0);
+    REQUIRE(posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0);
+    close(descriptor);
+    std::fill(memory.begin(), memory.end(), 0xa5);
+    const bool gone = file.read_cached(0, memory.data(), bytes.size()) != bytes.size();
+    CHECK(cached.read(file, 0, memory.data(), bytes.size()) == 0);
+    CHECK(memory == bytes);
+    if (gone) CHECK_FALSE(cached.likely());
+    for (int i = 0; i < 100; ++i) REQUIRE(cached.read(file, 0, memory.data(), 4096) == 0);
+    CHECK(cached.likely() == (file.read_cached(0, memory.data(), 4096) == 4096));
 }
 
 TEST_CASE("the temporary file gives back what was written, and nobody sees it") {
