@@ -47,6 +47,9 @@ class Image:
         text = lambda at: data[at:data.index(b"\0", at)].decode("utf-8", "replace")
         for name, kind, flags, address, offset, size, link in raw:
             self.sections.append((text(raw[names][4] + name), kind, flags, address, size))
+            # libgcc's 64-bit division brings one entry that says "this cannot be unwound" (EXIDX_CANTUNWIND, 1): no table at all.
+            if kind == SHT_ARM_EXIDX and all(word == 1 for word in struct.unpack_from(f"<{size // 4}I", data, offset)[1::2]):
+                self.sections.pop()
         self.symbols = set()
         for name, kind, flags, address, offset, size, link in raw:
             if kind != 2:

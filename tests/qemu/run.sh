@@ -47,6 +47,8 @@ done
 CMAKE_ARGUMENTS=()
 if [ $built = yes ]; then
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/boards.py" "$command" "$LINNET_ROOT/build" "$work" ${renew[@]+"${renew[@]}"})" || true
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/bad_images.py" "$LINNET_ROOT/build/mps3_an547")" || true
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/firmware.py" "$command" "$LINNET_ROOT/build/mps3_an547" "$work")" || true
 fi
 
 say "boards: $passed passed, $failed failed, $skipped skipped"
