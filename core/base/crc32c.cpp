@@ -30,37 +30,35 @@ constexpr uint32_t times(uint32_t a, uint32_t b) {
     return product;
 }
 
-// of[k]: x^8 to the power of 2^k.
-struct Powers {
-    uint32_t of[64];
-};
-
-constexpr Powers make_powers() {
-    Powers powers{};
-    powers.of[0] = uint32_t{1} << 23;
-    for (uint32_t k = 1; k < 64; ++k) powers.of[k] = times(powers.of[k - 1], powers.of[k - 1]);
-    return powers;
-}
-
-constexpr Powers powers = make_powers();
-
-// What a register becomes when `count` zero bytes follow.
-constexpr uint32_t over_zeros(uint32_t crc, uint64_t count) {
-    for (uint32_t k = 0; count != 0; count >>= 1, ++k) {
-        if ((count & 1) != 0) crc = times(powers.of[k], crc);
+// x^(8 count)
+constexpr uint32_t power(uint64_t count) {
+    uint32_t product = uint32_t{1} << 31;
+    for (uint32_t square = uint32_t{1} << 23; count != 0; count >>= 1) {
+        if ((count & 1) != 0) product = times(square, product);
+        square = times(square, square);
     }
-    return crc;
+    return product;
 }
+
+// Where code is to be small, on processors that do one thing at a time as a rule, one stretch is gone through.
+#if defined(__OPTIMIZE_SIZE__)
+constexpr bool side_by_side = false;
+#else
+constexpr bool side_by_side = true;
+#endif
 
 // Bytes of each of the three stretches. Long enough that putting them together costs next to nothing, short enough that little of
 // what is asked for is left over.
 constexpr size_t stretch = 2048;
 
+// Slicing by eight (Kounavis and Berry, 2005): of[k][b] is the CRC of byte b followed by k zero bytes.
 struct Tables {
-    // Slicing by eight (Kounavis and Berry, 2005): of[k][b] is the CRC of byte b followed by k zero bytes.
     uint32_t of[8][256];
-    // shifted[k][b]: byte k of a register has the value b, and `stretch` zero bytes follow.
-    uint32_t shifted[4][256];
+};
+
+// of[k][b]: byte k of a register has the value b, and `stretch` zero bytes follow.
+struct StretchTables {
+    uint32_t of[4][256];
 };
 
 constexpr Tables make_tables() {
@@ -76,23 +74,28 @@ constexpr Tables make_tables() {
             tables.of[slice][byte] = (before >> 8) ^ tables.of[0][before & 255];
         }
     }
+    return tables;
+}
+
+constexpr StretchTables make_stretch_tables() {
+    StretchTables tables{};
+    const uint32_t factor = power(stretch);
     for (uint32_t k = 0; k < 4; ++k) {
-        for (uint32_t bit = 0; bit < 8; ++bit) {
-            tables.shifted[k][1u << bit] = over_zeros(uint32_t{1} << (8 * k + bit), stretch);
-        }
+        for (uint32_t bit = 0; bit < 8; ++bit) tables.of[k][1u << bit] = times(uint32_t{1} << (8 * k + bit), factor);
         for (uint32_t byte = 1; byte < 256; ++byte) {
             const uint32_t lowest = byte & (~byte + 1);
-            tables.shifted[k][byte] = tables.shifted[k][lowest] ^ tables.shifted[k][byte ^ lowest];
+            tables.of[k][byte] = tables.of[k][lowest] ^ tables.of[k][byte ^ lowest];
         }
     }
     return tables;
 }
 
 constexpr Tables tables = make_tables();
+constexpr StretchTables stretch_tables = make_stretch_tables();
 
 uint32_t over_stretch(uint32_t crc) {
-    return tables.shifted[0][crc & 255] ^ tables.shifted[1][(crc >> 8) & 255] ^ tables.shifted[2][(crc >> 16) & 255] ^
-           tables.shifted[3][crc >> 24];
+    return stretch_tables.of[0][crc & 255] ^ stretch_tables.of[1][(crc >> 8) & 255] ^ stretch_tables.of[2][(crc >> 16) & 255] ^
+           stretch_tables.of[3][crc >> 24];
 }
 
 inline uint32_t table_step(uint32_t crc, const uint8_t* bytes) {
@@ -104,7 +107,7 @@ inline uint32_t table_step(uint32_t crc, const uint8_t* bytes) {
 }
 
 uint32_t by_table(uint32_t crc, const uint8_t* bytes, size_t count) {
-    for (; count >= 3 * stretch; count -= 3 * stretch, bytes += 3 * stretch) {
+    for (; side_by_side && count >= 3 * stretch; count -= 3 * stretch, bytes += 3 * stretch) {
         uint32_t second = 0;
         uint32_t third = 0;
         for (size_t i = 0; i < stretch; i += 8) {
@@ -134,7 +137,7 @@ inline uint32_t instruction_byte(uint32_t crc, uint8_t byte) { return __crc32cb(
 
 #if defined(LINNET_CRC_INSTRUCTION)
 LINNET_CRC_INSTRUCTION uint32_t by_instruction(uint32_t crc, const uint8_t* bytes, size_t count) {
-    for (; count >= 3 * stretch; count -= 3 * stretch, bytes += 3 * stretch) {
+    for (; side_by_side && count >= 3 * stretch; count -= 3 * stretch, bytes += 3 * stretch) {
         uint32_t second = 0;
         uint32_t third = 0;
         // From memory the processor's own reading ahead does not follow three streams that jump: it is told what comes next.
@@ -153,18 +156,16 @@ LINNET_CRC_INSTRUCTION uint32_t by_instruction(uint32_t crc, const uint8_t* byte
     for (; count != 0; --count, ++bytes) crc = instruction_byte(crc, *bytes);
     return crc;
 }
-#endif
 
 bool has_instruction() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     return __builtin_cpu_supports("sse4.2") != 0;
-#elif defined(LINNET_CRC_INSTRUCTION)
-    return true;
 #else
-    return false;
+    return true;
 #endif
 }
+#endif
 
 }  // namespace
 
@@ -179,9 +180,9 @@ uint32_t crc32c_portable(uint32_t crc, const void* bytes, size_t count) {
     return ~by_table(~crc, static_cast<const uint8_t*>(bytes), count);
 }
 
+uint32_t crc32c_behind(uint64_t bytes) { return power(bytes); }
+
 // The register begins and ends inverted; in the sum of two values that cancels out, as it does in the values themselves.
-uint32_t crc32c_join(uint32_t first, uint32_t second, uint64_t second_bytes) {
-    return over_zeros(first, second_bytes) ^ second;
-}
+uint32_t crc32c_join(uint32_t first, uint32_t second, uint32_t behind) { return times(behind, first) ^ second; }
 
 }  // namespace linnet

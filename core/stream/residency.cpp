@@ -104,26 +104,23 @@ struct Parts {
 
 // CRC-32C of `count` bytes, by all threads.
 uint32_t Residency::checksum(const uint8_t* bytes, uint64_t count) const {
-    uint32_t crc = 0;
-    while (count != 0) {
-        Parts parts;
-        parts.from = bytes;
-        parts.count = count < Parts::most * Parts::bytes ? count : Parts::most * Parts::bytes;
-        const auto number = static_cast<uint32_t>((parts.count + Parts::bytes - 1) / Parts::bytes);
-        const auto take = [](void* context, uint32_t index) {
-            Parts& all = *static_cast<Parts*>(context);
-            all.crc[index] = crc32c(0, all.from + index * Parts::bytes, static_cast<size_t>(all.size(index)));
-        };
-        if (number > 1 && platform->parallel != nullptr && platform->threads > 1) {
-            platform->parallel(platform->context, take, &parts, number);
-        } else {
-            for (uint32_t i = 0; i < number; ++i) take(&parts, i);
-        }
-        for (uint32_t i = 0; i < number; ++i) crc = crc32c_join(crc, parts.crc[i], parts.size(i));
-        bytes += parts.count;
-        count -= parts.count;
+    if (platform->parallel == nullptr || platform->threads <= 1 || count < 2 * Parts::bytes ||
+        count > Parts::most * Parts::bytes) {
+        return crc32c(0, bytes, static_cast<size_t>(count));
     }
-    return crc;
+    Parts parts;
+    parts.from = bytes;
+    parts.count = count;
+    const auto number = static_cast<uint32_t>((count + Parts::bytes - 1) / Parts::bytes);
+    const auto take = [](void* context, uint32_t index) {
+        Parts& all = *static_cast<Parts*>(context);
+        all.crc[index] = crc32c(0, all.from + index * Parts::bytes, static_cast<size_t>(all.size(index)));
+    };
+    platform->parallel(platform->context, take, &parts, number);
+    const uint32_t behind = crc32c_behind(Parts::bytes);
+    uint32_t crc = parts.crc[0];
+    for (uint32_t i = 1; i + 1 < number; ++i) crc = crc32c_join(crc, parts.crc[i], behind);
+    return crc32c_join(crc, parts.crc[number - 1], crc32c_behind(parts.size(number - 1)));
 }
 
 bool Residency::good(WeightPiece& piece) const {
