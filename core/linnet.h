@@ -66,7 +66,10 @@ typedef struct linnet_options {
     uint32_t kv_format;  /* LINNET_KV_INT8 (default), LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32 */
     uint32_t batch;      /* tokens a prefill pass computes together, 1..512; 0: 64 */
     uint32_t sessions;   /* sessions that can be open at the same time, 1..64; 0: 1 */
-    uint64_t memory;     /* ceiling for the arena in bytes; 0: whatever the plan needs */
+    uint64_t memory;     /* ceiling in bytes; 0: whatever the plan needs */
+    /* Of that ceiling, what the program around the model needs itself (its code, stacks and buffers): the arena gets that much
+     * less, and the smallest ceiling that an error names has it in it. 0: the ceiling is the arena's alone. */
+    uint64_t program_bytes;
     const char* kernels; /* "scalar", "avx2", "avx512", ...; null: the best that this processor runs */
     uint32_t verify;     /* 1: the weights' checksums are compared while they load (default); 0: not */
     uint32_t text_only;  /* 1: no weights and no sessions, only the tokenizer and the chat template; 0: all (default) */

@@ -163,7 +163,8 @@ Status make_plan(const linnet_platform& platform, const linnet_options& options,
         Arena arena;
         return divide(platform, header, layout, settings, arena, plan, nullptr, error);
     };
-    const auto fits = [&] { return options.memory == 0 || plan.total_bytes <= options.memory; };
+    const uint64_t memory = options.memory > options.program_bytes ? options.memory - options.program_bytes : 0;
+    const auto fits = [&] { return options.memory == 0 || plan.total_bytes <= memory; };
     const uint32_t batch = settings.batch;
     // A smaller batch needs less working memory and gives the same bits: it is the first thing to go.
     uint32_t tried = batch;
@@ -187,17 +188,17 @@ Status make_plan(const linnet_platform& platform, const linnet_options& options,
                 for (uint64_t target = largest_page; target >= smallest_page; target /= 2) {
                     settings.batch = size;
                     Status status = pool.take_page(target, need, error);
-                    if (status == Status::ok) status = pool.fill(size, size, options.memory, plan, error);
+                    if (status == Status::ok) status = pool.fill(size, size, memory, plan, error);
                     if (status != Status::ok) return status;
                     if (pool.least_bytes() < smallest) smallest = pool.least_bytes();
                     if (settings.page_count < (good ? pool.good_pages() : pool.least_pages())) continue;
-                    const uint32_t span = good ? span_for(settings, header.config, options.memory) : size;
-                    status = pool.fill(size, span, options.memory, plan, error);
+                    const uint32_t span = good ? span_for(settings, header.config, memory) : size;
+                    status = pool.fill(size, span, memory, plan, error);
                     if (status == Status::ok && settings.page_count < pool.good_pages()) {
-                        status = pool.fill(size, size, options.memory, plan, error);
+                        status = pool.fill(size, size, memory, plan, error);
                     }
                     if (status != Status::ok) return status;
-                    if (plan.total_bytes <= options.memory && plan.total_bytes <= SIZE_MAX) return Status::ok;
+                    if (plan.total_bytes <= memory && plan.total_bytes <= SIZE_MAX) return Status::ok;
                 }
             }
         }
@@ -209,7 +210,8 @@ Status make_plan(const linnet_platform& platform, const linnet_options& options,
     if (plan.total_bytes < smallest) smallest = plan.total_bytes;
     return error.fail(Status::does_not_fit)
            << "A ceiling of " << options.memory << " bytes is too small for this model with a context of " << settings.context
-           << " tokens: the smallest that would do is " << smallest << " bytes. Raise it, or ask for a smaller context.";
+           << " tokens: the smallest that would do is " << smallest + options.program_bytes
+           << " bytes. Raise it, or ask for a smaller context.";
 }
 
 void plan_pool(const ModelLayout& layout, const KvCache& cache, const Settings& settings, linnet_plan& plan) {

@@ -164,7 +164,7 @@ Answer generate_answer(LoadedModel& model, const GenerationChoices& choices,
     }
     collect.answer.microseconds = platform.ticks(platform.context) - start;
     if (collect.problem) std::rethrow_exception(collect.problem);
-    require(status, error);
+    model.require_platform(status, error);
     return std::move(collect.answer);
 }
 
@@ -197,7 +197,7 @@ bool evaluate_prompt(LoadedModel& model, const std::vector<int32_t>& tokens) {
         }
     }
     if (status == LINNET_CANCELLED) return false;
-    require(status, error);
+    model.require_platform(status, error);
     return true;
 }
 

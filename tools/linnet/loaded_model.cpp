@@ -28,7 +28,7 @@ CLI::Validator whole_number(uint64_t least, uint64_t most) {
 
 void add_model_choices(CLI::App& command, ModelChoices& choices) {
     command.add_option("FILE", choices.file, "The model, a .linnet file")->required()->type_name("");
-    command.add_option("--memory", choices.memory, "Ceiling for all the memory of the model, like 2GB or 1.5GiB")
+    command.add_option("--memory", choices.memory, "Ceiling for all the memory of this process, like 2GB or 1.5GiB")
         ->type_name("SIZE")
         ->check(CLI::Validator(
             [](std::string& text) {
@@ -105,7 +105,10 @@ LoadedModel::LoadedModel(const ModelChoices& choices)
     options_.context = choices.context;
     options_.batch = choices.batch;
     options_.verify = choices.no_verify ? 0 : 1;
-    if (!choices.memory.empty()) options_.memory = parse_size(choices.memory, "--memory");
+    if (!choices.memory.empty()) {
+        options_.memory = parse_size(choices.memory, "--memory");
+        options_.program_bytes = program_bytes;
+    }
     if (kernels_.empty()) {
         const char* environment = getenv("LINNET_KERNELS");
         if (environment != nullptr) kernels_ = environment;
@@ -197,7 +200,9 @@ linnet_rates measure_rates(LoadedModel& model) {
     // Under a small ceiling no more than that: who sets one may have no more.
     const uint64_t ceiling = model.options().memory;
     uint64_t bytes = 4 * LINNET_MEASURE_BYTES;  // a server's caches are larger than a phone's
-    if (ceiling != 0 && ceiling < bytes) bytes = std::max<uint64_t>(ceiling, 1 << 20);
+    if (ceiling != 0 && ceiling < bytes + program_bytes) {
+        bytes = std::max<uint64_t>(ceiling > program_bytes ? ceiling - program_bytes : 0, 1 << 20);
+    }
     ArenaMemory memory;
     linnet_rates rates{};
     if (!memory.allocate(static_cast<size_t>(bytes))) return rates;

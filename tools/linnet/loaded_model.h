@@ -31,6 +31,10 @@ void add_model_choices(CLI::App& command, ModelChoices& choices);
 // Numbers on the command line: whole, from `least` to `most`; refused otherwise with the option's name.
 CLI::Validator whole_number(uint64_t least, uint64_t most);
 
+// What a process of this command has beside the arena, by the system's account: the program and its libraries (4 MB, measured with
+// every ceiling of tools/measure_ceilings.py), its threads' stacks, the text, a row of logits. Taken off the ceiling.
+inline constexpr uint64_t program_bytes = 8'000'000;
+
 class LoadedModel {
 public:
     // Opens the file and plans; load() reads the weights. Throws a Failure.

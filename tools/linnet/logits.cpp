@@ -70,7 +70,7 @@ void logits(const LogitsChoices& choices) {
             &error);
     }
     if (status == LINNET_CANCELLED) throw Failure(exit_cancelled, "");
-    require(status, error);
+    model.require_platform(status, error);
     require(sink.status, sink.error);
     if (sink.file) sink.file->finish();
 

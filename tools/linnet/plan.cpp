@@ -53,6 +53,7 @@ void print_json(LoadedModel& model, const linnet_rates* rates) {
     for (const Purpose& purpose : purposes_of(plan)) out["bytes"][purpose.key] = purpose.bytes;
     out["total_bytes"] = plan.total_bytes;
     out["ceiling_bytes"] = model.options().memory;
+    out["program_bytes"] = model.options().program_bytes;
     out["context"] = plan.context;
     out["batch"] = plan.batch;
     out["span"] = plan.span;
@@ -95,7 +96,10 @@ void print_text(LoadedModel& model, const linnet_rates* rates) {
     }
     table += "  " + std::string(50, '-') + "\n";
     line("in all", plan.total_bytes);
-    if (model.options().memory != 0) line("ceiling", model.options().memory);
+    if (model.options().memory != 0) {
+        line("the program itself", model.options().program_bytes);
+        line("ceiling", model.options().memory);
+    }
     print(table + "\n");
     Rows rows = {
         {"context", format_number(plan.context) + " tokens"},

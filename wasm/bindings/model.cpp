@@ -54,7 +54,7 @@ val make_plan(val source, val options_value) {
     linnet_error error{};
     const linnet_status status = linnet_make_plan(&table, &options, &plan, &error);
     val result = answer(status, error);
-    if (status == LINNET_OK) write_plan(plan, linnet_rates{}, result);
+    if (status == LINNET_OK) write_plan(plan, options, linnet_rates{}, result);
     return result;
 }
 
@@ -93,7 +93,7 @@ val Model::measured_plan(val source, val options_value) {
     linnet_error error{};
     const linnet_status status = prepare(source, options_value, options, plan, rates, error);
     val result = answer(status, error);
-    if (status == LINNET_OK) write_plan(plan, rates, result);
+    if (status == LINNET_OK) write_plan(plan, options, rates, result);
     return result;
 }
 
@@ -118,7 +118,7 @@ val Model::open(val source, val options_value) {
     status = linnet_open(&platform_->table(), &options, arena_, static_cast<size_t>(plan.total_bytes), &model_, &error);
     val result = answer(status, error);
     if (status == LINNET_OK) {
-        write_plan(plan, rates, result);
+        write_plan(plan, options, rates, result);
     } else {
         model_ = nullptr;
         free(arena_);

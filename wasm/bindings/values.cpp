@@ -16,6 +16,10 @@ val number(uint64_t value) { return val(static_cast<double>(value)); }
 
 }  // namespace
 
+// Of WebAssembly's memory, what is not the arena: the module's data, its stacks, what calls need for a moment, and the step of one
+// megabyte in which the memory grows. The tests in the browser hold it to this.
+constexpr uint64_t module_bytes = 3'000'000;
+
 val refusal(linnet_status status, const char* text) {
     val result = val::object();
     result.set("status", std::string(linnet_status_name(status)));
@@ -30,6 +34,7 @@ void read_options(const val& from, linnet_options& options, std::string& kernels
     take(from, "batch", options.batch);
     take(from, "sessions", options.sessions);
     take(from, "memory", options.memory);
+    if (options.memory != 0) options.program_bytes = module_bytes;
     take(from, "verify", options.verify);
     take(from, "textOnly", options.text_only);
     take(from, "kvFormat", options.kv_format);
@@ -50,7 +55,7 @@ void read_sampling(const val& from, linnet_sampling& sampling) {
     take(from, "seed", sampling.seed);
 }
 
-void write_plan(const linnet_plan& plan, const linnet_rates& rates, val& to) {
+void write_plan(const linnet_plan& plan, const linnet_options& options, const linnet_rates& rates, val& to) {
     to.set("weightsBytes", number(plan.weights_bytes));
     to.set("mappedBytes", number(plan.mapped_bytes));
     to.set("ringBytes", number(plan.ring_bytes));
@@ -60,6 +65,7 @@ void write_plan(const linnet_plan& plan, const linnet_rates& rates, val& to) {
     to.set("sessionBytes", number(plan.session_bytes));
     to.set("otherBytes", number(plan.other_bytes));
     to.set("totalBytes", number(plan.total_bytes));
+    to.set("programBytes", number(options.program_bytes));
     to.set("context", plan.context);
     to.set("batch", plan.batch);
     to.set("span", plan.span);

@@ -21,7 +21,7 @@ void read_options(const emscripten::val& from, linnet_options& options, std::str
 void read_sampling(const emscripten::val& from, linnet_sampling& sampling);
 
 // Rates that are 0 are not known, nor is what is predicted from them.
-void write_plan(const linnet_plan& plan, const linnet_rates& rates, emscripten::val& to);
+void write_plan(const linnet_plan& plan, const linnet_options& options, const linnet_rates& rates, emscripten::val& to);
 emscripten::val info_value(const linnet_info& info);
 emscripten::val stats_value(const linnet_stats& stats);
 

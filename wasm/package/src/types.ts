@@ -85,6 +85,9 @@ export interface Plan {
   sessionBytes: number;
   otherBytes: number;
   totalBytes: number;
+  /** What a ceiling keeps for the module itself beside `totalBytes`: its data, its stacks, the step in which its memory grows. 0
+   *  without a ceiling. */
+  programBytes: number;
   /** Tokens of a conversation. */
   context: number;
   /** Tokens that are computed together. */
