@@ -61,12 +61,12 @@ typedef struct linnet_session linnet_session;
 enum { LINNET_KV_INT8 = 1, LINNET_KV_F16 = 2, LINNET_KV_F32 = 3, LINNET_KV_INT4 = 4 };
 
 typedef struct linnet_options {
-    uint32_t version;    /* LINNET_API_VERSION */
-    uint32_t context;    /* tokens a session holds; 0: the model's own context, at most 4096 */
-    uint32_t kv_format;  /* LINNET_KV_INT8 (default), LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32 */
-    uint32_t batch;      /* tokens a prefill pass computes together, 1..512; 0: 64 */
-    uint32_t sessions;   /* sessions that can be open at the same time, 1..64; 0: 1 */
-    uint64_t memory;     /* ceiling in bytes; 0: whatever the plan needs */
+    uint32_t version;   /* LINNET_API_VERSION */
+    uint32_t context;   /* tokens a session holds; 0: the model's own context, at most 4096 */
+    uint32_t kv_format; /* LINNET_KV_INT8 (default), LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32 */
+    uint32_t batch;     /* tokens a prefill pass computes together, 1..512; 0: 64 */
+    uint32_t sessions;  /* sessions that can be open at the same time, 1..64; 0: 1 */
+    uint64_t memory;    /* ceiling in bytes; 0: whatever the plan needs */
     /* Of that ceiling, what the program around the model needs itself (its code, stacks and buffers): the arena gets that much
      * less, and the smallest ceiling that an error names has it in it. 0: the ceiling is the arena's alone. */
     uint64_t program_bytes;
