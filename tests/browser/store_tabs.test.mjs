@@ -216,7 +216,7 @@ test('a GGUF that changes between two visits, and one from a server without rang
   await h.obtain(model);
 });
 
-test('a GGUF that the converter refuses leaves nothing', async () => {
+test('a GGUF that the converter refuses is refused within 6000 ms and leaves nothing', async () => {
   server.file('/model', makeGguf(small, { unsupported: true }));
   await h.fails('unsupported', /architecture/);
   assert.deepEqual(await h.files(), []);

@@ -28,7 +28,8 @@ quietly() {
     return $code
 }
 
-# build_preset PRESET [TARGET...]: configures (again when the preset has changed) and builds.
+# build_preset PRESET [TARGET...]: configures (again when the preset has changed) and builds. LINNET_BUILD_NICENESS (0 to 19) lets other
+# work go before it.
 build_preset() {
     local preset=$1 directory="$LINNET_ROOT/build/$1" target=()
     shift
@@ -42,7 +43,8 @@ build_preset() {
     (
         cd "$LINNET_ROOT" || exit 1
         quietly "$directory/configure.log" cmake --preset "$preset" ${CMAKE_ARGUMENTS[@]+"${CMAKE_ARGUMENTS[@]}"} &&
-            quietly "$directory/build.log" cmake --build "$directory" -j "$(cpu_count)" ${target[@]+"${target[@]}"}
+            quietly "$directory/build.log" nice -n "${LINNET_BUILD_NICENESS:-0}" \
+                cmake --build "$directory" -j "$(cpu_count)" ${target[@]+"${target[@]}"}
     )
 }
 

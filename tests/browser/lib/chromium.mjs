@@ -180,6 +180,7 @@ export async function launch({ profile, args = [], serviceWorkers = true, contex
     viewport: { width: 1280, height: 800 },
     ...more,
   });
-  context.setDefaultTimeout(20_000);
+  // For what hangs. Other tests and compilers run beside this one, so that the slowest honest step takes some seconds.
+  context.setDefaultTimeout(60_000);
   return new Browser(context, folder, profile === undefined);
 }
