@@ -3,6 +3,6 @@
 // CSP forbids. Here it is the address that the caller gives, else the one that this file was loaded from.
 LibraryManager.library.$PThread.allocateUnusedWorker = () => {
     const url = new URL(Module['mainScriptUrlOrBlob'] || _scriptName, _scriptName);
-    // The name tells the glue in a browser that it is a thread of the pool, workerData tells it in Node.
-    PThread.unusedWorkers.push(new Worker(url, { type: 'module', name: 'em-pthread', workerData: 'em-pthread' }));
+    // The name tells the glue that it is a thread of the pool.
+    PThread.unusedWorkers.push(new Worker(url, { type: 'module', name: 'em-pthread' }));
 };

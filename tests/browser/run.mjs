@@ -1,5 +1,5 @@
-// Runs the browser tests: node tests/browser/run.mjs [FILE...] [--name=PATTERN]. Ends with "passed failed skipped" on standard
-// output; everything else goes to standard error.
+// Runs the browser tests: node tests/browser/run.mjs [--timing | --without-timing] [FILE...] [--name=PATTERN]. Ends with
+// "passed failed skipped" on standard output; everything else goes to standard error.
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,10 +31,9 @@ const measures = (file) => measuresOnly(file) || MEASURES.test(readFileSync(file
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const leaf = (event) => event.details?.type !== 'suite' && event.name !== event.file && !files.includes(event.name);
 
-async function runFiles(some, concurrency, filter = {}) {
+async function runFiles(some, concurrency, filter = patterns.length > 0 && { testNamePatterns: patterns }) {
   if (some.length === 0) return;
-  const named = patterns.length > 0 && { testNamePatterns: patterns };
-  const stream = run({ files: some, concurrency, timeout: 600_000, ...named, ...filter });
+  const stream = run({ files: some, concurrency, timeout: 600_000, ...filter });
   stream.on('test:pass', (event) => {
     if (!leaf(event)) return;
     if (event.skip !== undefined) {
@@ -53,14 +52,15 @@ async function runFiles(some, concurrency, filter = {}) {
   });
 }
 
-if (others) {
+if (patterns.length > 0) await runFiles(files, 1);
+if (patterns.length === 0 && others) {
   await runFiles(
     files.filter((file) => !measuresOnly(file)),
     SIDE_BY_SIDE,
     { testSkipPatterns: [MEASURES] },
   );
 }
-if (timing) {
+if (patterns.length === 0 && timing) {
   await runFiles(files.filter(measuresOnly), 1);
   const some = files.filter((file) => measures(file) && !measuresOnly(file));
   await runFiles(some, 1, { testNamePatterns: [MEASURES] });

@@ -1,12 +1,10 @@
-// How fast the wasm kernels are: node bench_kernels.mjs MODULE.mjs
+// How fast the wasm kernels are: node --import ./as_browser.mjs bench_kernels.mjs MODULE.mjs
 //
 // One thread; int4, group 32, 2048 columns. From DRAM: 192 MB of weights a round, GB/s as 0.5625 bytes a weight; and 16 tokens
 // over 1 MB, GMAC/s.
-import { pathToFileURL } from 'node:url';
-import { resolve } from 'node:path';
+import { openModule } from './open_file.mjs';
 
-const { default: create } = await import(pathToFileURL(resolve(process.argv[2])).href);
-const linnet = await create({ linnetThreads: 1 });
+const linnet = await openModule(process.argv[2], { linnetThreads: 1 });
 for (const name of linnet.kernelNames()) {
   if (name === 'scalar') continue;
   const decode = linnet.measureKernels(name, 1, 192, 5);

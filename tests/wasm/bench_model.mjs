@@ -1,12 +1,10 @@
-// Decode and prefill of one build on one model: node bench_model.mjs MODULE.mjs THREADS MODEL.linnet [KERNELS]
-import { pathToFileURL } from 'node:url';
-import { resolve } from 'node:path';
-import { openFile } from './open_file.mjs';
+// Decode and prefill of one build on one model:
+// node --import ./as_browser.mjs bench_model.mjs MODULE.mjs THREADS MODEL.linnet [KERNELS]
+import { openFile, openModule } from './open_file.mjs';
 
 const [, , modulePath, threadsText, modelPath, kernels] = process.argv;
 const threads = Number(threadsText);
-const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
-const linnet = await create({ linnetThreads: threads });
+const linnet = await openModule(modulePath, { linnetThreads: threads });
 const source = openFile(modelPath);
 const model = new linnet.Model();
 const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });

@@ -1,14 +1,12 @@
-// How long a slice of work lasts, and so how soon a stop is heard where no memory is shared: node bench_slices.mjs MODULE.mjs THREADS
-// MODEL.linnet [MILLISECONDS] [KERNELS]. Prints the longest and the middle call of a prefill of 128 tokens and of eight decoded.
-import { pathToFileURL } from 'node:url';
-import { resolve } from 'node:path';
-import { openFile } from './open_file.mjs';
+// How long a slice of work lasts, and so how soon a stop is heard where no memory is shared. Prints the longest and the middle call of
+// a prefill of 128 tokens and of eight decoded.
+// node --import ./as_browser.mjs bench_slices.mjs MODULE.mjs THREADS MODEL.linnet [MILLISECONDS] [KERNELS]
+import { openFile, openModule } from './open_file.mjs';
 
 const [, , modulePath, threadsText, modelPath, millisecondsText, kernels] = process.argv;
 const threads = Number(threadsText);
 const milliseconds = Number(millisecondsText ?? 30);
-const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
-const linnet = await create({ linnetThreads: threads });
+const linnet = await openModule(modulePath, { linnetThreads: threads });
 const source = openFile(modelPath);
 const model = new linnet.Model();
 const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });

@@ -1,16 +1,13 @@
 // One build of the module against the native command on the same model file: the bits of the logits and the text must be the
-// same. node model.mjs MODULE.mjs THREADS MODEL.linnet LINNET
+// same. node --import ./as_browser.mjs model.mjs MODULE.mjs THREADS MODEL.linnet LINNET
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { pathToFileURL } from 'node:url';
-import { resolve } from 'node:path';
 import assert from 'node:assert/strict';
-import { openFile } from './open_file.mjs';
+import { openFile, openModule } from './open_file.mjs';
 
 const [, , modulePath, threadsText, modelPath, command] = process.argv;
 const threads = Number(threadsText);
-const { default: create } = await import(pathToFileURL(resolve(modulePath)).href);
-const linnet = await create({ linnetThreads: threads });
+const linnet = await openModule(modulePath, { linnetThreads: threads });
 let damage = -1; // a byte that reads wrong
 const source = openFile(modelPath, (bytes, offset) => {
   if (damage >= offset && damage < offset + bytes.length) bytes[damage - offset] ^= 1;

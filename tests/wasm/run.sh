@@ -40,16 +40,18 @@ check() {
         cut -c1-300 "$work/log" | tail -n 20 >&2
     fi
 }
+# The modules are the ones that ship, whose glue is for a browser's worker.
+as_browser=("$node" --import "$LINNET_ROOT/tests/wasm/as_browser.mjs")
 for preset in "${presets[@]}"; do
     [ "$preset" != convert ] || continue
     folder=$LINNET_ROOT/build/$preset
     check "$node" "$LINNET_ROOT/tests/wasm/unit.mjs" "$folder/linnet_wasm_unit.mjs"
     case $preset in *threads) most=2 ;; *) most=1 ;; esac
-    check "$node" "$LINNET_ROOT/tests/wasm/storage.mjs" "$folder/linnet_module_node.mjs" $most "${models[0]}"
+    check "${as_browser[@]}" "$LINNET_ROOT/tests/wasm/storage.mjs" "$folder/linnet_module.mjs" $most "${models[0]}"
     for model in "${models[@]}"; do
         case $preset in *threads) counts=(1 2) ;; *) counts=(1) ;; esac
         for threads in "${counts[@]}"; do
-            check "$node" "$LINNET_ROOT/tests/wasm/model.mjs" "$folder/linnet_module_node.mjs" "$threads" "$model" "$command"
+            check "${as_browser[@]}" "$LINNET_ROOT/tests/wasm/model.mjs" "$folder/linnet_module.mjs" "$threads" "$model" "$command"
         done
     done
 done

@@ -1,5 +1,5 @@
 // What storage asks of the module (layout, metadata, checksums; hostile bytes), and a glue that was renamed with its pool of
-// workers: node storage.mjs MODULE.mjs THREADS MODEL.linnet
+// workers: node --import ./as_browser.mjs storage.mjs MODULE.mjs THREADS MODEL.linnet
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
