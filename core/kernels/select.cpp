@@ -1,5 +1,8 @@
 // The one place where a table of kernels is chosen.
 #include "core/kernels/tables.h"
+#if LINNET_HAVE_NEON_DOTPROD || LINNET_HAVE_NEON_I8MM
+#include "core/kernels/aarch64.h"
+#endif
 
 namespace linnet {
 
@@ -19,6 +22,19 @@ constexpr const KernelTable* built[] = {
 #endif
 #if LINNET_HAVE_WASM_SIMD128
     &wasm_simd128_kernels,
+#endif
+#if LINNET_HAVE_NEON_I8MM
+    &neon_i8mm_kernels,
+#endif
+#if LINNET_HAVE_NEON_DOTPROD
+    &neon_dotprod_kernels,
+#endif
+#if LINNET_HAVE_NEON
+    &neon_kernels,
+#endif
+// A microcontroller is known when its image is built.
+#if LINNET_HAVE_HELIUM
+    &helium_kernels,
 #endif
     &scalar_kernels,
 };
@@ -44,6 +60,12 @@ bool runs_here([[maybe_unused]] const KernelTable* table) {
 #endif
 #if LINNET_HAVE_AVX2
     if (table == &avx2_kernels) return __builtin_cpu_supports("avx2");
+#endif
+#if LINNET_HAVE_NEON_I8MM
+    if (table == &neon_i8mm_kernels) return aarch64_features().i8mm && aarch64_features().dotprod;
+#endif
+#if LINNET_HAVE_NEON_DOTPROD
+    if (table == &neon_dotprod_kernels) return aarch64_features().dotprod;
 #endif
     return true;
 }

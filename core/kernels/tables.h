@@ -12,6 +12,10 @@ extern const KernelTable avx2_kernels;
 extern const KernelTable avx512_kernels;
 extern const KernelTable wasm_simd128_kernels;
 extern const KernelTable wasm_relaxed_kernels;
+extern const KernelTable neon_kernels;
+extern const KernelTable neon_dotprod_kernels;
+extern const KernelTable neon_i8mm_kernels;
+extern const KernelTable helium_kernels;
 // NOLINTEND(bugprone-dynamic-static-initializers)
 
 }  // namespace linnet
