@@ -1,6 +1,6 @@
-// What an AArch64 processor has beyond the base, for select.cpp alone. Code that was compiled for it may run it. Otherwise Linux says
-// it in the auxiliary vector; without an operating system (LINNET_BARE_METAL) the processor's own registers do, which may be read at
-// EL1 and above. Elsewhere nobody is asked, and the base is used.
+// What an AArch64 processor has beyond the base, for select.cpp alone. Code that was compiled for it may run it. Otherwise
+// Linux says it in the auxiliary vector; without an operating system (LINNET_BARE_METAL) the processor's own registers do,
+// which may be read at EL1 and above. Elsewhere nobody is asked, and the base is used.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Integers with what every AArch64 processor has: products of bytes, added to 16 bits. A register of 16 weights is four rows of four
-// columns, so that the sums of rows 0 and 1 are in one register of 16-bit lanes, those of rows 2 and 3 in another.
+// Integers with what every AArch64 processor has: products of bytes, added to 16 bits. A register of 16 weights is four rows
+// of four columns, so that the sums of rows 0 and 1 are in one register of 16-bit lanes, those of rows 2 and 3 in another.
 #include "core/kernels/neon/matmul.h"
 
 #include "core/kernels/neon/neon.h"
@@ -55,8 +55,8 @@ struct Int4 : Rows {
     }
 };
 
-// Bytes are value + 128; their upper bit turned over makes them values. Two products are at most 2 * 128 * 127 = 32512, within 16
-// bits; then they go to 32.
+// Bytes are value + 128; their upper bit turned over makes them values. Two products are at most 2 * 128 * 127 = 32512,
+// within 16 bits; then they go to 32.
 struct Int8 : Rows {
     static constexpr size_t step_bytes = 512;
 
@@ -74,8 +74,8 @@ struct Int8 : Rows {
                 const int8x16_t a_even = four_times(a);
                 const int8x16_t a_odd = four_times(a + 4);
                 for (uint32_t s = 0; s < S; ++s) {
-                    const int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(even[s]), vget_low_s8(a_even)), vget_low_s8(odd[s]),
-                                                   vget_low_s8(a_odd));
+                    const int16x8_t low =
+                        vmlal_s8(vmull_s8(vget_low_s8(even[s]), vget_low_s8(a_even)), vget_low_s8(odd[s]), vget_low_s8(a_odd));
                     const int16x8_t high = vmlal_high_s8(vmull_high_s8(even[s], a_even), odd[s], a_odd);
                     first[t][s] = pair == 0 ? vpaddlq_s16(low) : vpadalq_s16(first[t][s], low);
                     second[t][s] = pair == 0 ? vpaddlq_s16(high) : vpadalq_s16(second[t][s], high);
@@ -111,8 +111,8 @@ __attribute__((noinline)) void tile_f32(const uint8_t* block, uint32_t columns, 
 
 }  // namespace
 
-void matmul_f32(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
-                uint32_t last_block) {
+void matmul_f32(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
+                uint32_t first_block, uint32_t last_block) {
     constexpr uint32_t most = 4;
     float out[most][16];
     for (uint32_t index = first_block; index < last_block; ++index) {

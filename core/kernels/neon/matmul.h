@@ -1,8 +1,9 @@
-// Matrix times activations with NEON, for the three tables: written once over how a table multiplies integers (neon/matmul.cpp,
-// neon_dotprod/, neon_i8mm/). Templates here take the table's own types, so that each table has functions of its own.
+// Matrix times activations with NEON, for the three tables: written once over how a table multiplies integers
+// (neon/matmul.cpp, neon_dotprod/, neon_i8mm/). Templates here take the table's own types, so that each table has functions
+// of its own.
 //
-// Such a type multiplies 32 columns of some rows and tokens into `sums`, registers of four exact integers, in one of two layouts:
-// Rows has four rows of one token in a sum, Pairs two rows of two tokens.
+// Such a type multiplies 32 columns of some rows and tokens into `sums`, registers of four exact integers, in one of two
+// layouts: Rows has four rows of one token in a sum, Pairs two rows of two tokens.
 #pragma once
 
 #include "core/kernels/kernels.h"
@@ -180,7 +181,7 @@ LINNET_INLINE void matmul_integers(const PackedMatrix& matrix, const Activations
 }
 
 // f32, the same in all three tables (neon/matmul.cpp).
-void matmul_f32(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride, uint32_t first_block,
-                uint32_t last_block);
+void matmul_f32(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
+                uint32_t first_block, uint32_t last_block);
 
 }  // namespace linnet::neon

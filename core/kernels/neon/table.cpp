@@ -1,5 +1,5 @@
-// All three tables of AArch64, since they differ in the matrix product alone: everything else is compiled here, once, for what every
-// processor has.
+// All three tables of AArch64, since they differ in the matrix product alone: everything else is compiled here, once, for
+// what every processor has.
 #include "core/kernels/generic/table.h"
 #include "core/kernels/neon/neon.h"
 #include "core/kernels/neon/vector.h"

@@ -1,6 +1,6 @@
-// What NEON on AArch64 offers to the kernels: 16 lanes of 32 bits are four registers, called quarters. Its floats follow IEEE 754,
-// subnormal numbers included. Every function is inlined always: the files of neon_dotprod/ and neon_i8mm/, which are compiled for
-// more, include this too.
+// What NEON on AArch64 offers to the kernels: 16 lanes of 32 bits are four registers, called quarters. Its floats follow IEEE
+// 754, subnormal numbers included. Every function is inlined always: the files of neon_dotprod/ and neon_i8mm/, which are
+// compiled for more, include this too.
 #pragma once
 
 #include <arm_neon.h>

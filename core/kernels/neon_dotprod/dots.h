@@ -1,5 +1,5 @@
-// sdot adds four products of signed bytes to each 32-bit lane. A register of 16 weights is four rows of four columns: exactly that,
-// with four activations, which sdot takes from any quarter of a register, for all four rows.
+// sdot adds four products of signed bytes to each 32-bit lane. A register of 16 weights is four rows of four columns: exactly
+// that, with four activations, which sdot takes from any quarter of a register, for all four rows.
 #pragma once
 
 #include "core/kernels/neon/matmul.h"

@@ -1,5 +1,5 @@
-// smmla multiplies two rows of eight columns with two tokens' eight activations: four sums of eight products in one instruction, twice
-// what sdot does. One token has no use for it, and takes sdot.
+// smmla multiplies two rows of eight columns with two tokens' eight activations: four sums of eight products in one
+// instruction, twice what sdot does. One token has no use for it, and takes sdot.
 #include "core/kernels/neon/neon.h"
 #include "core/kernels/neon_dotprod/dots.h"
 
@@ -36,7 +36,8 @@ struct Several4 : neon::Pairs {
     template <uint32_t T, uint32_t S>
     LINNET_INLINE void dot(const uint8_t* weights, const neon::Token* tokens, size_t column, int32x4_t (&out)[T][S]) {
         for (uint32_t t = 0; t < T; ++t) {
-            const int32x2_t sums = vset_lane_s32(tokens[2 * t + 1].sums[column / 32], vdup_n_s32(tokens[2 * t].sums[column / 32]), 1);
+            const int32x2_t sums =
+                vset_lane_s32(tokens[2 * t + 1].sums[column / 32], vdup_n_s32(tokens[2 * t].sums[column / 32]), 1);
             const int32x4_t offset = vmulq_n_s32(vcombine_s32(sums, sums), -8);
             for (uint32_t s = 0; s < S; ++s) out[t][s] = offset;
         }
