@@ -18,11 +18,11 @@ Parts, in two lanes side by side, each writing to build/logs/PART.log; a log is 
   native   clang-19, optimised, warnings as errors; every test that ctest knows
   asan     unit, command-line and fault tests under AddressSanitizer and UndefinedBehaviorSanitizer
   gcc      the unit tests once more, built by g++
-  boards   the images for boards without an operating system, under QEMU, against the native command (tests/qemu)
   e2e      tools/demo.sh answers a question with the default model (a download of 319 MB, once)
 
   wasm     the WebAssembly modules under Node, against the native command; what they weigh; the npm package
   browser  the package and the page in headless Chromium (tests/browser), but for what the part timing runs
+  boards   the images for boards without an operating system, under QEMU, against the native command (tests/qemu)
   lint     the form of the code: clang-format, clang-tidy, shellcheck, prettier, TypeScript's types (tools/lint.sh)
 
 Then, with the machine to themselves:
@@ -42,11 +42,11 @@ for argument in "$@"; do
     case $argument in
         --help | -h) help; exit 0 ;;
         quick) parts+=(native) ;;
-        native | asan | gcc | boards | e2e | wasm | browser | lint | fuzz | timing) parts+=("$argument") ;;
+        native | asan | gcc | e2e | wasm | browser | boards | lint | fuzz | timing) parts+=("$argument") ;;
         *) usage_error "there is no part or option \"$argument\"." ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(native asan gcc boards e2e wasm browser lint fuzz timing)
+[ ${#parts[@]} -gt 0 ] || parts=(native asan gcc e2e wasm browser boards lint fuzz timing)
 
 # Debian's own Python, which has Debian's numpy; another one may stand before it in the PATH.
 python=/usr/bin/python3
@@ -270,7 +270,7 @@ if [ ${#parts[@]} -eq 1 ]; then
     run_alone "${parts[0]}"
 else
     # The order within a lane and which parts share one keep both processors busy to the end: the browser waits most of its time.
-    host=$(chosen native asan gcc boards e2e) web=$(chosen wasm browser lint) quiet=$(chosen fuzz timing)
+    host=$(chosen native asan gcc e2e) web=$(chosen wasm browser boards lint) quiet=$(chosen fuzz timing)
     rm -f "$PART_FOLDER"/*.result
     if [ -n "$(chosen native boards e2e wasm browser lint timing)" ]; then
         say "== the native command, and what builds for the web"

@@ -21,7 +21,7 @@ if (files.length === 0) {
 // the time, go side by side and may share the machine (--without-timing). A test that measures says so in its name: "within 200 ms".
 // Of some files that is all of them.
 const MEASURES = /within \d+ ms/;
-const measuring = ['memory', 'page_stop', 'stop', 'streaming'];
+const measuring = ['memory', 'page_stop', 'stop'];
 const timing = !args.includes('--without-timing');
 const others = !args.includes('--timing');
 const SIDE_BY_SIDE = 3;
