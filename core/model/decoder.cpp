@@ -1,5 +1,6 @@
 #include "core/model/decoder.h"
 
+#include "core/base/crc32c.h"
 #include "core/model/step.h"
 
 namespace linnet {
@@ -11,8 +12,8 @@ constexpr uint64_t score_bytes = uint64_t{4} << 20;
 
 }  // namespace
 
-void Workspace::create(const ModelConfig& config, const ModelLayout& layout, uint32_t batch_tokens, uint32_t span_tokens,
-                       bool pooled, uint32_t kv_slots, uint32_t threads, Arena& arena) {
+void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
+                       uint32_t threads, uint64_t row_bytes, Arena& arena) {
     const uint64_t attention_width = uint64_t{config.heads} * config.head_dim;
     const uint64_t qkv_width = attention_width + 2 * uint64_t{config.kv_heads} * config.head_dim;
     uint64_t widest = config.hidden;
@@ -55,12 +56,6 @@ void Workspace::create(const ModelConfig& config, const ModelLayout& layout, uin
     sine = arena.take<float>(batch * uint64_t{config.rotary_dims} / 2);
     scores = arena.take<float>(uint64_t{score_rows} * score_stride);
     query = arena.take<int16_t>(uint64_t{tasks} * align_up(config.head_dim, 32));
-    if (layout.embedding.rows != 0) {
-        row_bytes = row_stride(layout.embedding.format, layout.embedding.columns, layout.embedding.group);
-    } else {
-        const TensorPlace& output = layout.output;
-        row_bytes = pooled ? block_stride(output.format, output.columns, output.group) : 0;
-    }
     row = arena.take<uint8_t>(row_bytes);
 }
 
@@ -300,6 +295,30 @@ void unpack_row(const PackedMatrix& matrix, const uint8_t* block, uint32_t lane,
 
 }  // namespace
 
+// The row, or block, at this place behind the first one. What is read is the group that it is in: once more where that came wrong.
+Status Decoder::read_row(uint64_t place, const uint8_t*& row, Error& error) {
+    const RowGroups& groups = embedding.groups;
+    const uint64_t first = header->weights_offset + groups.offset;
+    if (platform->map != nullptr) {
+        row = static_cast<const uint8_t*>(
+            platform->map(platform->context, first + place, static_cast<size_t>(embedding.row_bytes)));
+        if (row != nullptr) return Status::ok;
+    }
+    const uint64_t group = place / groups.group_bytes;
+    const uint64_t begin = group * groups.group_bytes;
+    const uint64_t left = groups.bytes - begin;
+    const uint64_t count = left < groups.group_bytes ? left : groups.group_bytes;
+    row = work.row + (place - begin);
+    int32_t result = 0;
+    for (int tries = 2; tries > 0; --tries) {
+        result = platform->read(platform->context, first + begin, work.row, static_cast<size_t>(count));
+        bytes_read += count;
+        if (result != 0) continue;
+        if (groups.crc == nullptr || crc32c(0, work.row, static_cast<size_t>(count)) == groups.crc[group]) return Status::ok;
+    }
+    return blame_chunk(*platform, *header, groups.offset + begin, count, result, error);
+}
+
 Status Decoder::embed(const int32_t* tokens, uint32_t count, float* x, Error& error) {
     const uint32_t hidden = config->hidden;
     for (uint32_t token = 0; token < count; ++token) {
@@ -310,17 +329,9 @@ Status Decoder::embed(const int32_t* tokens, uint32_t count, float* x, Error& er
             unpack_row(*tied, tied->data + id / rows_in_block * tied->stride, id % rows_in_block, out);
             continue;
         }
-        // What is asked for is a row, or the block that it is in.
-        const uint64_t offset = embedding.file_offset + (tied != nullptr ? id / rows_in_block : id) * work.row_bytes;
-        const void* mapped = platform->map != nullptr ? platform->map(platform->context, offset, work.row_bytes) : nullptr;
-        const uint8_t* row = static_cast<const uint8_t*>(mapped);
-        if (row == nullptr) {
-            if (Status status = read_bytes(*platform, offset, work.row, work.row_bytes, error); status != Status::ok) {
-                return status;
-            }
-            bytes_read += work.row_bytes;
-            row = work.row;
-        }
+        const uint8_t* row = nullptr;
+        const uint64_t place = (tied != nullptr ? id / rows_in_block : id) * embedding.row_bytes;
+        if (Status status = read_row(place, row, error); status != Status::ok) return status;
         if (tied != nullptr) {
             unpack_row(*tied, row, id % rows_in_block, out);
             continue;

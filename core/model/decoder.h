@@ -24,8 +24,9 @@ struct Embedding {
     TensorFormat format;
     uint32_t group;
     uint32_t columns;
-    uint64_t file_offset;      // in the model file: of row 0 (f32_rows, int8_rows), or of the output matrix
+    uint64_t row_bytes;        // of a row, or of a block of the output matrix
     const PackedMatrix* tied;  // the output matrix where it serves; its data is null where it is streamed
+    RowGroups groups;          // of rows, or of blocks of the output matrix; what is read at a time
 };
 
 // Working memory of one pass, taken from the arena once.
@@ -47,17 +48,16 @@ struct Workspace {
     float* sine = nullptr;
     float* scores = nullptr;   // [score_rows][score_stride], at least one row a task
     int16_t* query = nullptr;  // [tasks][head_dim]
-    uint8_t* row = nullptr;    // one embedding row as it is stored
+    uint8_t* row = nullptr;    // a group of rows of the embedding as they are stored
     uint32_t score_stride = 0;
     uint32_t score_rows = 0;
     // Logits of several tokens at once, where no layer is computed: [row_count][vocabulary]
     float* rows = nullptr;
     uint32_t row_count = 0;
 
-    // `pooled`: weights and KV caches share a pool of pages, and attention may go page by page.
-    void create(const ModelConfig& config, const ModelLayout& layout, uint32_t batch_tokens, uint32_t span_tokens, bool pooled,
-                uint32_t kv_slots, uint32_t threads, Arena& arena);
-    uint64_t row_bytes = 0;
+    // `pooled`: weights and KV caches share a pool of pages, and attention may go page by page. `row_bytes`: of a group of rows.
+    void create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
+                uint32_t threads, uint64_t row_bytes, Arena& arena);
 };
 
 // Tokens on their way through the layers: one batch, or several that go through each layer one after the other, so that one
@@ -81,6 +81,7 @@ public:
 
     const ModelConfig* config = nullptr;
     const linnet_platform* platform = nullptr;
+    const FileHeader* header = nullptr;
     const KernelTable* kernels = nullptr;
     LayerWeights* layers = nullptr;
     const float* output_norm = nullptr;
@@ -107,6 +108,7 @@ public:
 
 private:
     struct Step;
+    Status read_row(uint64_t place, const uint8_t*& row, Error& error);
     Status embed(const int32_t* tokens, uint32_t count, float* x, Error& error);
     void run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces);
     Status multiply(uint32_t index, const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y,

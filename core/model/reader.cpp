@@ -278,6 +278,55 @@ Status verify_metadata(const linnet_platform& platform, const FileHeader& header
     return Status::ok;
 }
 
+void RowGroups::learn(uint64_t at, const uint8_t* from, uint64_t count) const {
+    if (crc == nullptr || at >= offset + bytes || at + count <= offset) return;
+    const uint64_t skipped = at < offset ? offset - at : 0;
+    from += skipped;
+    uint64_t place = at + skipped - offset;
+    uint64_t left = count - skipped < bytes - place ? count - skipped : bytes - place;
+    while (left != 0) {
+        const uint64_t inside = place % group_bytes;
+        const uint64_t part = left < group_bytes - inside ? left : group_bytes - inside;
+        uint32_t& sum = crc[place / group_bytes];
+        sum = crc32c(inside == 0 ? 0 : sum, from, static_cast<size_t>(part));
+        from += part;
+        place += part;
+        left -= part;
+    }
+}
+
+Status blame_chunk(const linnet_platform& platform, const FileHeader& header, uint64_t offset, uint64_t bytes, int32_t result,
+                   Error& error) {
+    if (result != 0) {
+        return error.fail(Status::io) << "Reading " << bytes << " bytes of the model file at offset "
+                                      << header.weights_offset + offset << " failed twice (platform error " << result
+                                      << "). Check the storage and that the file is still there; what has been said is kept.";
+    }
+    uint64_t blamed = offset / chunk_bytes;
+    for (uint64_t chunk = blamed; chunk * chunk_bytes < offset + bytes; ++chunk) {
+        uint32_t expected = 0;
+        if (read_bytes(platform, header.checksums_offset + chunk * 4, &expected, 4, error) != Status::ok) break;
+        uint8_t part[1024];
+        uint32_t crc = 0;
+        const uint64_t end =
+            (chunk + 1) * chunk_bytes < header.weights_bytes ? (chunk + 1) * chunk_bytes : header.weights_bytes;
+        for (uint64_t at = chunk * chunk_bytes; at < end;) {
+            const uint64_t count = end - at < sizeof part ? end - at : sizeof part;
+            if (read_bytes(platform, header.weights_offset + at, part, count, error) != Status::ok) break;
+            crc = crc32c(crc, part, static_cast<size_t>(count));
+            at += count;
+        }
+        if (crc != expected) {
+            blamed = chunk;
+            break;
+        }
+    }
+    return error.fail(Status::bad_file) << "Chunk " << blamed << " of the model file (" << chunk_bytes << " bytes at offset "
+                                        << header.weights_offset + blamed * chunk_bytes
+                                        << ") was read with a wrong checksum twice. Convert or download it again; what has "
+                                           "been said is kept.";
+}
+
 Status ChunkCheck::next_checksum(uint32_t& checksum, Error& error) {
     if (index_ % buffered == 0) {
         const uint64_t left = chunk_count(header_.weights_bytes) + 1 - index_;
@@ -290,6 +339,7 @@ Status ChunkCheck::next_checksum(uint32_t& checksum, Error& error) {
 }
 
 Status ChunkCheck::feed(const uint8_t* bytes, uint64_t count, Error& error) {
+    rows_.learn(offset_, bytes, count);
     while (count != 0) {
         const uint64_t chunk = offset_ / chunk_bytes;
         const uint64_t chunk_end = (chunk + 1) * chunk_bytes;
@@ -321,8 +371,8 @@ Status ChunkCheck::end(Error& error) {
 }
 
 Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory, bool verify,
-                    uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error) {
-    ChunkCheck check(platform, header);
+                    const RowGroups& rows, uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error) {
+    ChunkCheck check(platform, header, rows);
     const uint64_t total = header.weights_bytes;
     for (uint64_t offset = verify ? 0 : from; offset < total;) {
         // What stands before `from` is only compared; the rest goes straight to its place.

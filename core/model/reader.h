@@ -62,10 +62,27 @@ Status read_layout(const linnet_platform& platform, const FileHeader& header, Mo
 // Compares the metadata's checksum (configuration apart: the header's own covers it). Reads in small pieces.
 Status verify_metadata(const linnet_platform& platform, const FileHeader& header, Error& error);
 
-// Compares the weights with the file's checksums, chunk by chunk, as they come in by and by in the order of the file.
+// Rows that are read from storage one by one, in groups with a checksum each: a chunk is too much to read for the sake of one.
+struct RowGroups {
+    uint64_t offset = 0;       // of the first row, from the start of the weights
+    uint64_t bytes = 0;        // of all rows
+    uint64_t group_bytes = 0;  // the last group may have less
+    uint32_t* crc = nullptr;   // [ceil(bytes / group_bytes)], CRC-32C; null: not known
+
+    void learn(uint64_t at, const uint8_t* from, uint64_t count) const;
+};
+
+// Says which of the file's chunks it is that came wrong, of those that have some of these bytes of the weights; or where reading
+// failed, if `result` is not 0.
+Status blame_chunk(const linnet_platform& platform, const FileHeader& header, uint64_t offset, uint64_t bytes, int32_t result,
+                   Error& error);
+
+// Compares the weights with the file's checksums, chunk by chunk, as they come in by and by in the order of the file; what is right
+// is learned by `rows`.
 class ChunkCheck {
 public:
-    ChunkCheck(const linnet_platform& platform, const FileHeader& header) : platform_(platform), header_(header) {}
+    ChunkCheck(const linnet_platform& platform, const FileHeader& header, const RowGroups& rows)
+        : platform_(platform), header_(header), rows_(rows) {}
     // The next bytes of the weights.
     Status feed(const uint8_t* bytes, uint64_t count, Error& error);
     // After all of them: the checksum of the checksums.
@@ -77,6 +94,7 @@ private:
     static constexpr uint64_t buffered = 64;
     const linnet_platform& platform_;
     const FileHeader& header_;
+    const RowGroups& rows_;
     uint64_t offset_ = 0;
     uint32_t crc_ = 0;
     uint32_t table_crc_ = 0;
@@ -85,8 +103,8 @@ private:
 };
 
 // Reads weights [from, weights_bytes) into `memory` in chunks, comparing every chunk's checksum when `verify` is set; with it
-// the bytes before `from` are read (into `scratch`) and compared too. `scratch` holds `scratch_bytes` (at least 1).
+// the bytes before `from` are read (into `scratch`) and compared too, and `rows` learned. `scratch` holds `scratch_bytes` (at least 1).
 Status load_weights(const linnet_platform& platform, const FileHeader& header, uint64_t from, uint8_t* memory, bool verify,
-                    uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error);
+                    const RowGroups& rows, uint8_t* scratch, uint64_t scratch_bytes, uint64_t& bytes_read, Error& error);
 
 }  // namespace linnet

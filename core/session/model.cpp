@@ -71,7 +71,31 @@ Status set_pool(linnet_model& model, const LayerPlaces* places, float* vectors, 
                   [&](uint32_t piece) { residency.pieces[piece].order = order++; });
     residency.reset();
     decoder.residency = &residency;
-    return residency.load(scratch, scratch_bytes, error);
+    return residency.load(decoder.embedding.groups, scratch, scratch_bytes, error);
+}
+
+// What is read of the embedding for one token: nothing where it is in memory, or in place; else a group of rows, with a checksum that is
+// learned when the weights are verified.
+constexpr uint64_t row_group_bytes = 16384;
+
+RowGroups row_groups(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout, bool pooled,
+                     bool verify, uint64_t& row_bytes) {
+    const bool tied = layout.embedding.rows == 0;
+    const TensorPlace& place = tied ? layout.output : layout.embedding;
+    row_bytes = tied ? (pooled ? block_stride(place.format, place.columns, place.group) : 0)
+                     : row_stride(place.format, place.columns, place.group);
+    RowGroups groups;
+    groups.offset = place.offset;
+    groups.bytes = (tied ? block_count(place.rows) : place.rows) * row_bytes;
+    groups.group_bytes = row_bytes;
+    const uint64_t at = header.weights_offset + place.offset;
+    if (row_bytes == 0 ||
+        (platform.map != nullptr && platform.map(platform.context, at, static_cast<size_t>(row_bytes)) != nullptr)) {
+        groups.bytes = 0;  // none is ever read
+    } else if (verify && row_bytes < row_group_bytes) {
+        groups.group_bytes = row_group_bytes / row_bytes * row_bytes;
+    }
+    return groups;
 }
 
 }  // namespace
@@ -198,14 +222,22 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     KvCache shape;
     shape.shape(config, settings.kv_format, settings.context, settings.batch, pooled ? settings.page_bytes : UINT64_MAX);
     Workspace workspace;
+    RowGroups groups;
+    uint64_t row_bytes = 0;  // of the embedding
     linnet_session* sessions = nullptr;
     const uint8_t* weights = nullptr;
     uint8_t* weight_memory = nullptr;
     const uint64_t weight_bytes = header.weights_bytes - layout.layers_offset;
     if (!settings.text_only) {
-        workspace.create(config, layout, settings.batch, settings.span, pooled,
-                         KvCache::slots_for(config, settings.context, settings.batch), settings.threads, arena);
+        groups = row_groups(platform, header, layout, pooled, settings.verify, row_bytes);
+        workspace.create(config, settings.batch, settings.span, pooled,
+                         KvCache::slots_for(config, settings.context, settings.batch), settings.threads, groups.group_bytes,
+                         arena);
         plan.activation_bytes = taken();
+        if (settings.verify && groups.bytes != 0) {
+            groups.crc = arena.take<uint32_t>((groups.bytes + groups.group_bytes - 1) / groups.group_bytes);
+            plan.other_bytes += taken();
+        }
         sessions = arena.take<linnet_session>(settings.sessions);
         for (uint32_t i = 0; i < settings.sessions; ++i) {
             linnet_session session{};
@@ -301,12 +333,13 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     decoder.layers = layers;
     decoder.rope = rope;
     decoder.work = workspace;
-    decoder.embedding = {layout.embedding.format, layout.embedding.group, layout.embedding.columns,
-                         header.weights_offset + layout.embedding.offset, nullptr};
-    if (layout.embedding.rows == 0) {
-        decoder.embedding.tied = &decoder.output;
-        decoder.embedding.file_offset = header.weights_offset + layout.output.offset;
-    }
+    decoder.header = &model->header;
+    decoder.embedding = {layout.embedding.format,
+                         layout.embedding.group,
+                         layout.embedding.columns,
+                         row_bytes,
+                         layout.embedding.rows == 0 ? &decoder.output : nullptr,
+                         groups};
     // The activations are not in use yet: they hold what is read only to be compared.
     uint8_t* scratch = reinterpret_cast<uint8_t*>(workspace.x);
     uint64_t scratch_bytes = plan.activation_bytes - tensor_alignment;
@@ -338,8 +371,8 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     decoder.output = matrix_at(layout.output, weights, layout.layers_offset);
     if (weight_memory == nullptr && !settings.verify) return Status::ok;
     const uint64_t kept_from = weight_memory != nullptr ? layout.layers_offset : header.weights_bytes;
-    return load_weights(platform, header, kept_from, weight_memory, settings.verify, scratch, scratch_bytes, decoder.bytes_read,
-                        error);
+    return load_weights(platform, header, kept_from, weight_memory, settings.verify, groups, scratch, scratch_bytes,
+                        decoder.bytes_read, error);
 }
 
 }  // namespace linnet

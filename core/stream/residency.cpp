@@ -1,6 +1,6 @@
 #include "core/stream/residency.h"
 
-#include "core/base/crc32c.h"
+#include "core/stream/checksum.h"
 
 namespace linnet {
 
@@ -86,45 +86,8 @@ void Residency::range_of(const WeightPiece& piece, uint64_t& offset, uint64_t& b
     bytes = end - offset;
 }
 
-namespace {
-
-// Parts of some bytes that the platform's threads take the checksums of.
-struct Parts {
-    static constexpr uint64_t bytes = uint64_t{64} << 10;  // some microseconds: worth handing over
-    static constexpr uint32_t most = 32;
-
-    const uint8_t* from;
-    uint64_t count;
-    uint32_t crc[most];
-
-    uint64_t size(uint32_t index) const { return count - index * bytes < bytes ? count - index * bytes : bytes; }
-};
-
-}  // namespace
-
-// CRC-32C of `count` bytes, by all threads.
-uint32_t Residency::checksum(const uint8_t* bytes, uint64_t count) const {
-    if (platform->parallel == nullptr || platform->threads <= 1 || count < 2 * Parts::bytes ||
-        count > Parts::most * Parts::bytes) {
-        return crc32c(0, bytes, static_cast<size_t>(count));
-    }
-    Parts parts;
-    parts.from = bytes;
-    parts.count = count;
-    const auto number = static_cast<uint32_t>((count + Parts::bytes - 1) / Parts::bytes);
-    const auto take = [](void* context, uint32_t index) {
-        Parts& all = *static_cast<Parts*>(context);
-        all.crc[index] = crc32c(0, all.from + index * Parts::bytes, static_cast<size_t>(all.size(index)));
-    };
-    platform->parallel(platform->context, take, &parts, number);
-    const uint32_t behind = crc32c_behind(Parts::bytes);
-    uint32_t crc = parts.crc[0];
-    for (uint32_t i = 1; i + 1 < number; ++i) crc = crc32c_join(crc, parts.crc[i], behind);
-    return crc32c_join(crc, parts.crc[number - 1], crc32c_behind(parts.size(number - 1)));
-}
-
 bool Residency::good(WeightPiece& piece) const {
-    piece.checked = !verify || checksum(data_of(piece), piece.bytes) == piece.crc;
+    piece.checked = !verify || checksum(*platform, data_of(piece), piece.bytes) == piece.crc;
     return piece.checked;
 }
 
@@ -186,38 +149,6 @@ void Residency::finish_reading(KvPage& page) {
     if (result != 0 || !good(page)) free_kv(page);
 }
 
-// Which of the file's chunks it is that came wrong.
-Status Residency::blame_chunk(const WeightPiece& piece, int32_t result, Error& error) {
-    if (result != 0) {
-        return error.fail(Status::io) << "Reading " << piece.bytes << " bytes of the model file at offset "
-                                      << header->weights_offset + piece.offset << " failed twice (platform error " << result
-                                      << "). Check the storage and that the file is still there; what has been said is kept.";
-    }
-    uint64_t blamed = piece.offset / chunk_bytes;
-    for (uint64_t chunk = blamed; chunk * chunk_bytes < piece.offset + piece.bytes; ++chunk) {
-        uint32_t expected = 0;
-        if (read_bytes(*platform, header->checksums_offset + chunk * 4, &expected, 4, error) != Status::ok) break;
-        uint8_t part[1024];
-        uint32_t crc = 0;
-        const uint64_t end =
-            (chunk + 1) * chunk_bytes < header->weights_bytes ? (chunk + 1) * chunk_bytes : header->weights_bytes;
-        for (uint64_t at = chunk * chunk_bytes; at < end;) {
-            const uint64_t count = end - at < sizeof part ? end - at : sizeof part;
-            if (read_bytes(*platform, header->weights_offset + at, part, count, error) != Status::ok) break;
-            crc = crc32c(crc, part, static_cast<size_t>(count));
-            at += count;
-        }
-        if (crc != expected) {
-            blamed = chunk;
-            break;
-        }
-    }
-    return error.fail(Status::bad_file) << "Chunk " << blamed << " of the model file (" << chunk_bytes << " bytes at offset "
-                                        << header->weights_offset + blamed * chunk_bytes
-                                        << ") was read with a wrong checksum twice. Convert or download it again; what has "
-                                           "been said is kept.";
-}
-
 // Makes a piece ready to be computed with: read, and compared. What came wrong is read once more.
 Status Residency::make_ready(uint32_t index, Error& error) {
     WeightPiece& piece = pieces[index];
@@ -243,7 +174,7 @@ Status Residency::make_ready(uint32_t index, Error& error) {
         if (result == 0 && good(piece)) return Status::ok;
     }
     drop(piece);
-    return blame_chunk(piece, result, error);
+    return blame_chunk(*platform, *header, piece.offset, piece.bytes, result, error);
 }
 
 bool Residency::start_piece(uint32_t index) {
@@ -357,8 +288,8 @@ void Residency::weights_done(uint32_t matrix, uint32_t block, bool release) {
     ahead();
 }
 
-Status Residency::load(uint8_t* scratch, uint64_t scratch_bytes, Error& error) {
-    ChunkCheck check(*platform, *header);
+Status Residency::load(const RowGroups& rows, uint8_t* scratch, uint64_t scratch_bytes, Error& error) {
+    ChunkCheck check(*platform, *header, rows);
     uint64_t offset = 0;
     const auto cancelled = [&] { return platform->yield != nullptr && platform->yield(platform->context) != 0; };
     // What lies between the pieces (the embedding, vectors, padding) is only compared.
@@ -390,7 +321,7 @@ Status Residency::load(uint8_t* scratch, uint64_t scratch_bytes, Error& error) {
         counts.read += bytes;
         piece.checked = true;  // by what comes next, or never
         if (verify) {
-            piece.crc = checksum(data_of(piece), piece.bytes);
+            piece.crc = checksum(*platform, data_of(piece), piece.bytes);
             if (Status status = check.feed(data_of(piece), piece.bytes, error); status != Status::ok) return status;
             offset = piece.offset + piece.bytes;
         }

@@ -54,8 +54,8 @@ public:
     void reset();  // every page free
 
     // Reads the weights through once, in the order of the file: checks every chunk, learns every piece's checksum, keeps what
-    // stays. `scratch` is for what is only compared. Without `verify` only what stays is read.
-    Status load(uint8_t* scratch, uint64_t scratch_bytes, Error& error);
+    // stays; `rows` learned. `scratch` is for what is only compared. Without `verify` only what stays is read.
+    Status load(const RowGroups& rows, uint8_t* scratch, uint64_t scratch_bytes, Error& error);
 
     // ---- a pass
     // Whether a pass of `count` tokens from position `first` can go layer by layer through several batches: then what it needs of
@@ -113,14 +113,12 @@ private:
 
     // Range of the file that a read of this piece asks for.
     void range_of(const WeightPiece& piece, uint64_t& offset, uint64_t& bytes) const;
-    uint32_t checksum(const uint8_t* bytes, uint64_t count) const;
     bool good(WeightPiece& piece) const;
     int32_t arrive(Request& request);
     bool finish(Request& request);
     Request* request_of(const WeightPiece* piece, const KvPage* kv);
     void finish_reading(KvPage& page);
     Status make_ready(uint32_t index, Error& error);
-    Status blame_chunk(const WeightPiece& piece, int32_t result, Error& error);
     void ahead();
     bool start_piece(uint32_t index);
     bool start_kv(const KvCache& cache, KvPage& page);

@@ -1,4 +1,5 @@
 // The pages of the KV caches: taken from the pool as a conversation grows, given up to the scratch storage where there are no more.
+#include "core/stream/checksum.h"
 #include "core/stream/residency.h"
 
 namespace linnet {
@@ -7,7 +8,7 @@ uint64_t Residency::scratch_offset(const KvCache& cache, const KvPage& page) con
     return (cache.number * cache.all_pages() + static_cast<uint64_t>(&page - cache.pages)) * page_bytes;
 }
 
-bool Residency::good(const KvPage& page) const { return !verify || checksum(page.at, page_bytes) == page.crc; }
+bool Residency::good(const KvPage& page) const { return !verify || checksum(*platform, page.at, page_bytes) == page.crc; }
 
 // Takes its memory away; what the scratch storage has of it stays there.
 void Residency::free_kv(KvPage& page) {
@@ -81,7 +82,7 @@ Status Residency::evict_kv(Error& error) {
             return error.fail(Status::io) << "Keys and values could not be written to the scratch storage (platform error "
                                           << result << "). Is there room left in it? What has been said is kept.";
         }
-        if (verify) page->crc = checksum(page->at, page_bytes);
+        if (verify) page->crc = checksum(*platform, page->at, page_bytes);
         page->stored = spilled_ = true;
         counts.scratch_written += page_bytes;
     }

@@ -76,7 +76,8 @@ struct OpenContainer {
         weights.resize(header.weights_bytes);
         uint8_t scratch[64];
         uint64_t bytes_read = 0;
-        return load_weights(platform.platform(), header, 0, weights.data(), true, scratch, sizeof scratch, bytes_read, error);
+        return load_weights(platform.platform(), header, 0, weights.data(), true, {}, scratch, sizeof scratch, bytes_read,
+                            error);
     }
 
     // Any weight of a matrix or embedding, by the format's description.
