@@ -104,7 +104,7 @@ typedef struct linnet_plan {
     uint32_t pages;           /* of the pool, the ring included */
     uint32_t pieces;          /* that the weights are cut into */
     uint32_t pieces_resident;
-    uint32_t pieces_resident_at_start; /* with empty KV caches */
+    uint32_t pieces_resident_at_start; /* while each KV cache is in its first pages */
     uint64_t streamed_bytes_per_pass;  /* weights read from storage in each pass over them */
     uint64_t streamed_bytes_per_pass_at_start;
     uint64_t spilled_bytes;          /* keys and values in the scratch storage; read once in each pass of a session */
@@ -123,21 +123,26 @@ typedef struct linnet_rates {
     double compute_bytes_per_second; /* weights multiplied with one token's activations, from memory */
     uint64_t read_bytes;             /* that were read to measure */
     uint64_t microseconds;           /* that it took */
+    double use_bytes_per_second;     /* weights that stream: compared with their checksum, and multiplied; 0: not measured */
+    double
+        not_hidden; /* 0..1: of the shorter of reading and computing, the part that is not done while the longer one goes on. 0 where
+                        * the storage works alone, near 1 where reading is copying by the processors that compute */
 } linnet_rates;
 
 /* Memory for linnet_measure that is larger than the caches of usual processors. */
 #define LINNET_MEASURE_BYTES (UINT64_C(64) << 20)
 
-/* Measures both rates with weights of this model, the kernels and threads of a decoded token and reads of the plan's page size,
+/* Measures the rates with weights of this model, the kernels and threads of a decoded token and reads of the plan's page size,
  * in less than a second, or somewhat more on slow storage. `memory` is aligned to 4096; less of it than LINNET_MEASURE_BYTES works
  * (LINNET_DOES_NOT_FIT says how much is the least), but weights that fit into the caches are faster than those that do not.
  * What the system's cache holds of the file is read from there, now as later. Needs platform.ticks. */
 linnet_status linnet_measure(const linnet_platform* platform, const linnet_options* options, void* memory, size_t bytes,
                              linnet_rates* rates, linnet_error* error);
 
-/* Seconds for one decoded token: the longer of reading and of computing, for they go on at the same time.
+/* Seconds for one decoded token: the longer of reading and of computing, and not_hidden of the shorter one.
  *     reading   = (weights that stream + keys and values in the scratch storage) / read_bytes_per_second
- *     computing = (weights that a token reads + its keys and values) / compute_bytes_per_second
+ *     computing = (weights that a token reads + its keys and values) / compute_bytes_per_second,
+ *                 what streams at use_bytes_per_second
  * full_context 1: with the context full; 0: at the start, where keys and values are next to nothing. 0: not known. */
 double linnet_predict_token_seconds(const linnet_plan* plan, const linnet_rates* rates, int32_t full_context);
 

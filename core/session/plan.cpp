@@ -225,7 +225,9 @@ void plan_pool(const ModelLayout& layout, const KvCache& cache, const Settings& 
     plan.pages = settings.page_count;
     plan.pieces = settings.pieces;
     plan.pieces_resident = stay(left - kv);
-    plan.pieces_resident_at_start = stay(left);
+    // A token has a page of keys and one of values in each layer.
+    const uint64_t first = 2 * uint64_t{cache.layers};
+    plan.pieces_resident_at_start = stay(left - (kv < first ? kv : first));
     plan.weights_bytes = plan.pieces_resident * page;
     plan.kv_bytes = kv * page;
     plan.ring_bytes = settings.page_count * page - plan.weights_bytes - plan.kv_bytes;

@@ -7,6 +7,7 @@
 #include "core/base/arena.h"
 #include "core/model/reader.h"
 #include "core/session/model.h"
+#include "core/stream/checksum.h"
 
 namespace linnet {
 
@@ -91,16 +92,7 @@ public:
         for (uint32_t times = 0;; ++times) {
             const uint64_t start = ticks();
             for (uint32_t slot = 0; slot < filled_; ++slot) {
-                slot_ = slot;
-                const uint64_t worth = uint64_t{blocks_} * stride_ / worth_a_piece;
-                const uint64_t tasks = settings_.threads <= 1 ? 1 : uint64_t{settings_.threads} * 4;
-                pieces_ = static_cast<uint32_t>(least_of(least_of(worth, tasks), blocks_));
-                if (pieces_ <= 1) {
-                    pieces_ = 1;
-                    multiply(this, 0);
-                } else {
-                    platform_.parallel(platform_.context, multiply, this, pieces_);
-                }
+                multiply_blocks(slot, 0, blocks_);
                 if (Status status = breathe(error); status != Status::ok) return status;
             }
             const uint64_t spent = ticks() - start;
@@ -113,9 +105,67 @@ public:
         }
     }
 
+    // What streams is compared and multiplied as well, page by page: first without reading, then while the next pages are read.
+    Status together(linnet_rates& rates, Error& error) {
+        if (pool_ == nullptr || filled_ < 2 || !(rates.read_bytes_per_second > 0)) return Status::ok;
+        uint64_t bytes = 0;
+        uint64_t start = ticks();
+        const uint64_t page = least_of(page_bytes_, slot_bytes_);
+        for (uint32_t slot = 0; ticks() - start < enough_microseconds / 4; slot = (slot + 1) % filled_) {
+            for (uint64_t at = 0; at + page <= slot_bytes_; at += page) use(slot, at, page);
+            bytes += slot_bytes_ / page * page;
+            if (Status status = breathe(error); status != Status::ok) return status;
+        }
+        const double using_seconds = static_cast<double>(ticks() - start) / 1e6 / static_cast<double>(bytes);
+        if (using_seconds > 0) rates.use_bytes_per_second = 1 / using_seconds;
+        bytes = 0;
+        start = ticks();
+        for (uint32_t layer = 0; ticks() - start < enough_microseconds / 3; layer = (layer + 1) % header_.config.layers) {
+            if (Status status = read_slot(layer % filled_, layer, UINT64_MAX, bytes, error, true); status != Status::ok) {
+                return status;
+            }
+        }
+        const double seconds = static_cast<double>(ticks() - start) / 1e6 / static_cast<double>(bytes);
+        const double reading = 1 / rates.read_bytes_per_second;
+        const double longer = reading > using_seconds ? reading : using_seconds;
+        const double shorter = reading > using_seconds ? using_seconds : reading;
+        const double more = seconds - longer;
+        // Where one of the two is next to nothing it does not matter what becomes of it.
+        if (more > 0 && shorter * 50 > longer) rates.not_hidden = more < shorter ? more / shorter : 1;
+        return Status::ok;
+    }
+
     uint64_t ticks() const { return platform_.ticks(platform_.context); }
 
 private:
+    void multiply_blocks(uint32_t slot, uint32_t first, uint32_t count) {
+        slot_ = slot;
+        first_ = first;
+        count_ = count;
+        const uint64_t worth = uint64_t{count} * stride_ / worth_a_piece;
+        const uint64_t tasks = settings_.threads <= 1 ? 1 : uint64_t{settings_.threads} * 4;
+        pieces_ = static_cast<uint32_t>(least_of(least_of(worth, tasks), count));
+        if (pieces_ <= 1) {
+            pieces_ = 1;
+            multiply(this, 0);
+        } else {
+            platform_.parallel(platform_.context, multiply, this, pieces_);
+        }
+    }
+
+    // What becomes of a page that came: its checksum is taken, and about as many bytes of blocks are multiplied.
+    void use(uint32_t slot, uint64_t at, uint64_t bytes) {
+        if (settings_.verify) sum_ ^= checksum(platform_, pool_ + slot * slot_bytes_ + at, bytes);
+        // Up to a section less than what has come: where in its first section the matrix begins is left out of account.
+        const auto whole = [&](uint64_t come) {
+            return static_cast<uint32_t>(come < section_alignment ? 0
+                                                                  : least_of((come - section_alignment) / stride_, blocks_));
+        };
+        const uint32_t first = whole(at);
+        const uint32_t end = whole(at + bytes);
+        if (end > first) multiply_blocks(slot, first, end - first);
+    }
+
     // What the decoder shares out among threads as well.
     static constexpr uint64_t worth_a_piece = 48 * 1024;
 
@@ -137,7 +187,8 @@ private:
     }
 
     // Reads the matrix of a layer into a slot, at most `most` bytes of it; adds to `total`.
-    Status read_slot(uint32_t slot, uint32_t layer, uint64_t most, uint64_t& total, Error& error) {
+    // With `used`, each page is used while the next ones come.
+    Status read_slot(uint32_t slot, uint32_t layer, uint64_t most, uint64_t& total, Error& error, bool used = false) {
         uint64_t offset = 0;
         uint64_t bytes = 0;
         range(layer, offset, bytes);
@@ -150,11 +201,19 @@ private:
         int32_t result = 0;
         Status status = Status::ok;
         uint64_t asked = 0;
+        uint64_t arrived = 0;  // bytes that are there,
+        uint64_t done = 0;     // and those of them that have been used
+        const auto use_arrived = [&] {
+            if (used && result == 0 && done < arrived) use(slot, done, arrived - done);
+            done = arrived;
+        };
         while (asked < bytes || count != 0) {
+            if (count == 2 || asked == bytes) use_arrived();
             if (count == 2 || asked == bytes || result != 0 || status != Status::ok) {
                 if (count == 0) break;
                 const int32_t waited = platform_.wait(platform_.context, tickets[first % 2]);
                 if (result == 0) result = waited;
+                arrived = least_of(arrived + page_bytes_, asked);
                 ++first;
                 --count;
                 continue;
@@ -168,9 +227,12 @@ private:
                 if (result == 0) ++count;
             } else {
                 result = platform_.read(platform_.context, offset + asked, to + asked, part);
+                arrived = asked + part;
+                use_arrived();
             }
             asked += part;
         }
+        use_arrived();
         if (status != Status::ok) return status;
         if (result != 0) {
             return error.fail(Status::io) << "Reading the weights of layer " << layer << " failed (code " << result
@@ -183,7 +245,9 @@ private:
     static void multiply(void* context, uint32_t piece) {
         const Measurement& self = *static_cast<Measurement*>(context);
         const PackedMatrix matrix = self.matrix();
-        const auto block = [&](uint32_t at) { return static_cast<uint32_t>(uint64_t{self.blocks_} * at / self.pieces_); };
+        const auto block = [&](uint32_t at) {
+            return self.first_ + static_cast<uint32_t>(uint64_t{self.count_} * at / self.pieces_);
+        };
         self.settings_.kernels->matmul(matrix, self.activations_, 1, self.result_, 0, block(piece), block(piece + 1));
     }
 
@@ -218,8 +282,12 @@ private:
     uint64_t page_bytes_ = 0;
     Activations activations_{};
     float* result_ = nullptr;
-    uint32_t slot_ = 0;  // that is computed with
+    // What is computed with: blocks of a slot, in so many pieces.
+    uint32_t slot_ = 0;
+    uint32_t first_ = 0;
+    uint32_t count_ = 0;
     uint32_t pieces_ = 1;
+    uint32_t sum_ = 0;  // of checksums, so that they are taken
 };
 
 }  // namespace
@@ -252,6 +320,7 @@ Status measure(const linnet_platform& platform, const linnet_options& options, c
     Status status = measurement.prepare(places, arena, bytes, page, error);
     if (status == Status::ok) status = measurement.read(rates, error);
     if (status == Status::ok) status = measurement.compute(rates, error);
+    if (status == Status::ok) status = measurement.together(rates, error);
     rates.microseconds = platform.ticks(platform.context) - start;
     return status;
 }
@@ -261,9 +330,14 @@ double predict_token_seconds(const linnet_plan& plan, const linnet_rates& rates,
         full_context ? plan.streamed_bytes_per_pass + plan.spilled_bytes : plan.streamed_bytes_per_pass_at_start;
     const uint64_t computed = plan.weight_bytes_per_token + (full_context ? plan.kv_bytes_per_token : 0);
     if (!(rates.compute_bytes_per_second > 0) || (streamed != 0 && !(rates.read_bytes_per_second > 0))) return 0;
-    const double computing = static_cast<double>(computed) / rates.compute_bytes_per_second;
-    const double reading = streamed == 0 ? 0 : static_cast<double>(streamed) / rates.read_bytes_per_second;
-    return computing > reading ? computing : reading;
+    double computing = static_cast<double>(computed) / rates.compute_bytes_per_second;
+    if (streamed == 0) return computing;
+    const double reading = static_cast<double>(streamed) / rates.read_bytes_per_second;
+    // What streams costs more than what stays: it is compared, too.
+    const double more =
+        rates.use_bytes_per_second > 0 ? 1 / rates.use_bytes_per_second - 1 / rates.compute_bytes_per_second : 0;
+    if (more > 0) computing += static_cast<double>(streamed) * more;
+    return computing > reading ? computing + rates.not_hidden * reading : reading + rates.not_hidden * computing;
 }
 
 }  // namespace linnet

@@ -44,6 +44,8 @@ TEST_CASE("the storage's rate is what it is, in pairs of reads and one by one, w
             CHECK(setup.rates.read_bytes_per_second <= 1'000'000);
             CHECK(setup.rates.read_bytes >= 290'000);
             CHECK(setup.rates.compute_bytes_per_second > 0);
+            if (bytes > 1 << 20) CHECK(setup.rates.use_bytes_per_second > 0);
+            CHECK((setup.rates.not_hidden >= 0 && setup.rates.not_hidden <= 1));
             CHECK(setup.rates.microseconds > 300'000);
             CHECK(setup.rates.microseconds < 1'000'000);
             CHECK(setup.fake.under_way() == 0);
@@ -103,7 +105,7 @@ TEST_CASE("a measurement that cannot be made says why and leaves nothing under w
     }
 }
 
-TEST_CASE("the time of a token is the longer of reading and of computing") {
+TEST_CASE("the time of a token is the longer of reading and of computing, and what is not hidden behind it") {
     linnet_plan plan{};
     plan.weight_bytes_per_token = 2'000'000;
     plan.kv_bytes_per_token = 1'000'000;
@@ -118,6 +120,15 @@ TEST_CASE("the time of a token is the longer of reading and of computing") {
     CHECK(linnet_predict_token_seconds(&plan, &rates, 1) == doctest::Approx(7.5));
     rates.read_bytes_per_second = 1'000'000;
     CHECK(linnet_predict_token_seconds(&plan, &rates, 1) == doctest::Approx(3.0));
+    // What streams is computed with at half the rate: 750 kB more than a second's worth.
+    rates.use_bytes_per_second = 500'000;
+    CHECK(linnet_predict_token_seconds(&plan, &rates, 1) == doctest::Approx(3.75));
+    rates.not_hidden = 1;
+    CHECK(linnet_predict_token_seconds(&plan, &rates, 1) == doctest::Approx(4.5));
+    rates.not_hidden = 0.5;
+    rates.read_bytes_per_second = 100'000;
+    CHECK(linnet_predict_token_seconds(&plan, &rates, 1) == doctest::Approx(7.5 + 3.75 / 2));
+    rates.use_bytes_per_second = rates.not_hidden = 0;
     rates.read_bytes_per_second = 0;
     CHECK(linnet_predict_token_seconds(&plan, &rates, 1) == 0);
     plan.streamed_bytes_per_pass = plan.spilled_bytes = 0;

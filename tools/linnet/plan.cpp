@@ -73,6 +73,8 @@ void print_json(LoadedModel& model, const linnet_rates* rates) {
     if (rates != nullptr) {
         out["rates"] = {{"read_bytes_per_second", rates->read_bytes_per_second},
                         {"compute_bytes_per_second", rates->compute_bytes_per_second},
+                        {"use_bytes_per_second", rates->use_bytes_per_second},
+                        {"not_hidden", rates->not_hidden},
                         {"past_cache", model.posix().reads_directly()}};
         out["predicted_seconds_per_token_at_start"] = linnet_predict_token_seconds(&plan, rates, 0);
         out["predicted_seconds_per_token"] = linnet_predict_token_seconds(&plan, rates, 1);
