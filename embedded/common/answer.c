@@ -183,12 +183,13 @@ int32_t answer_from_memory(const void* model, uint64_t limit, linnet_options* op
     return answer(&platform, options, board_arena_begin, tokens);
 }
 
-int32_t answer_from_device(const linnet_block_device* device, void* arena, const linnet_options* options, uint32_t tokens) {
+int32_t answer_from_device(const linnet_block_device* device, uint64_t first_block, void* arena, const linnet_options* options,
+                           uint32_t tokens) {
     static linnet_baremetal baremetal;
     linnet_platform platform;
     baremetal.microseconds = microseconds;
     baremetal.log = log_line;
-    if (linnet_baremetal_on_device(&baremetal, device, 0, &platform) != 0) {
+    if (linnet_baremetal_on_device(&baremetal, device, first_block, &platform) != 0) {
         say("There is no model on the device.\n");
         return 1;
     }

@@ -16,6 +16,7 @@ int32_t answer(const linnet_platform* platform, const linnet_options* options, v
 int32_t answer_from_memory(const void* model, uint64_t limit, linnet_options* options, uint32_t tokens);
 
 /* The same with a model on a device; options->memory is the arena's size. */
-int32_t answer_from_device(const linnet_block_device* device, void* arena, const linnet_options* options, uint32_t tokens);
+int32_t answer_from_device(const linnet_block_device* device, uint64_t first_block, void* arena, const linnet_options* options,
+                           uint32_t tokens);
 
 #endif

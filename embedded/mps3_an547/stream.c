@@ -11,7 +11,7 @@ int main(void) {
     char name[64];
 
     board_start();
-    if (!linnet_semihosting_command_line(name, sizeof name) || linnet_semihosting_open(name, &file, &device) != 0) {
+    if (!linnet_semihosting_command_line(name, sizeof name) || linnet_semihosting_open(name, 0, &file, &device) != 0) {
         say("The host has no such file: ");
         say(name);
         say("\n");
@@ -21,5 +21,5 @@ int main(void) {
     options.batch = 16;
     options.text_run = 1024;
     options.memory = SRAM_BYTES;
-    return answer_from_device(&device, (void*)SRAM_BASE, &options, 8);
+    return answer_from_device(&device, 0, (void*)SRAM_BASE, &options, 8);
 }

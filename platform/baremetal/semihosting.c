@@ -5,12 +5,14 @@
 
 enum {
     sys_open = 0x01,
+    sys_write = 0x05,
     sys_read = 0x06,
     sys_seek = 0x0a,
     sys_flen = 0x0c,
     sys_get_cmdline = 0x15,
     sys_exit_extended = 0x20,
-    open_binary = 1,           /* "rb" */
+    open_to_read = 1,          /* "rb" */
+    open_to_write = 3,         /* "r+b" */
     stopped_by_exit = 0x20026, /* ADP_Stopped_ApplicationExit */
 };
 
@@ -43,8 +45,17 @@ static int32_t read_blocks(void* context, uint64_t first, void* to, uint32_t cou
     return 0;
 }
 
-int32_t linnet_semihosting_open(const char* path, linnet_semihosting_file* file, linnet_block_device* device) {
-    const uintptr_t open[3] = {(uintptr_t)path, open_binary, strlen(path)};
+static int32_t write_blocks(void* context, uint64_t first, const void* from, uint32_t count) {
+    linnet_semihosting_file* file = (linnet_semihosting_file*)context;
+    const uintptr_t seek[2] = {(uintptr_t)file->handle, (uintptr_t)(first * LINNET_SEMIHOSTING_BLOCK_BYTES)};
+    const uintptr_t write[3] = {(uintptr_t)file->handle, (uintptr_t)from, (size_t)count * LINNET_SEMIHOSTING_BLOCK_BYTES};
+    if (call(sys_seek, seek) != 0) return -1;
+    return call(sys_write, write) == 0 ? 0 : -1; /* the answer is how many bytes are missing */
+}
+
+int32_t linnet_semihosting_open(const char* path, int32_t writable, linnet_semihosting_file* file,
+                                linnet_block_device* device) {
+    const uintptr_t open[3] = {(uintptr_t)path, writable != 0 ? open_to_write : open_to_read, strlen(path)};
     uintptr_t length[1];
     intptr_t bytes;
     file->handle = call(sys_open, open);
@@ -58,6 +69,7 @@ int32_t linnet_semihosting_open(const char* path, linnet_semihosting_file* file,
     device->block_bytes = LINNET_SEMIHOSTING_BLOCK_BYTES;
     device->blocks = (file->bytes + LINNET_SEMIHOSTING_BLOCK_BYTES - 1) / LINNET_SEMIHOSTING_BLOCK_BYTES;
     device->read = read_blocks;
+    if (writable != 0) device->write = write_blocks;
     return 0;
 }
 

@@ -13,11 +13,12 @@ extern "C" {
 
 typedef struct linnet_semihosting_file {
     intptr_t handle;
-    uint64_t bytes; /* those of the last block that the file does not have read as zeros */
+    uint64_t bytes;
 } linnet_semihosting_file;
 
-/* Opens a file of the host for reading as a device of 512-byte blocks. `file` must outlive the device. 0, or -1: it cannot be opened. */
-int32_t linnet_semihosting_open(const char* path, linnet_semihosting_file* file, linnet_block_device* device);
+/* Opens a file of the host as a device of 512-byte blocks; `writable` 0: only for reading, and a last block that is not full is read
+ * with zeros. `file` must outlive the device. 0, or -1: it cannot be opened. */
+int32_t linnet_semihosting_open(const char* path, int32_t writable, linnet_semihosting_file* file, linnet_block_device* device);
 
 /* What stands behind -semihosting-config arg=…: "program word word". False where it has no room. */
 int32_t linnet_semihosting_command_line(char* text, size_t capacity);

@@ -95,7 +95,7 @@ class Case(unittest.TestCase):
 
 
 class Usage(Case):
-    COMMANDS = ["chat", "run", "convert", "inspect", "plan", "tokenize", "detokenize", "logits", "synth", "bench"]
+    COMMANDS = ["chat", "run", "convert", "inspect", "plan", "tokenize", "detokenize", "logits", "synth", "bench", "update"]
 
     def test_help(self):
         whole = self.good("--help").decode()
@@ -741,6 +741,60 @@ class Sessions(Case):
             self.assertEqual(on["passes"] + on["accepted"], off["passes"])
         self.assertGreater(self.json("run", self.model, *prompt, "--temperature", 0, "--speculate", "on")["drafted"], 0)
         self.refused(2, "run", self.model, *prompt, "--speculate", "perhaps")
+
+
+class Updates(Case):
+    """linnet update: keys, updates, and a device with two slots in a file."""
+
+    def setUp(self):
+        self.work = tempfile.mkdtemp(dir=self.folder)
+        self.at = lambda name: os.path.join(self.work, name)
+        self.good("update", "keys", self.at("key"))
+        self.good("synth", "tiny", self.at("two.linnet"), "--seed", 2)
+        self.good("update", "format", self.at("device"), "--bytes", "4MiB")
+
+    def make(self, name, model, release, *more):
+        return self.json("update", "make", model, self.at(name), "--release", release, "--key", self.at("key"), *more)
+
+    def apply(self, name):
+        return ("update", "apply", self.at("device"), self.at(name), "--key", self.at("key.pub"))
+
+    def test_two_releases(self):
+        self.make("one", self.model, 1)
+        made = self.make("two", self.at("two.linnet"), 2, "--from", self.model)
+        self.assertLess(made["update_bytes"], made["model_bytes"] + 10000)
+        self.good(*self.apply("one"))
+        self.assertFalse(self.json("update", "show", self.at("device"))["on_trial"])
+        self.good(*self.apply("two"))
+        state = self.json("update", "show", self.at("device"))
+        slot = state["slots"][state["active"]]
+        self.assertEqual((slot["release"], slot["sha256"], state["on_trial"]), (2, made["sha256"], True))
+        with open(self.at("device"), "rb") as device, open(self.at("two.linnet"), "rb") as model:
+            device.seek(slot["offset"])
+            self.assertEqual(device.read(slot["bytes"]), model.read())
+        self.make("three", self.model, 3)
+        self.assertIn("on trial", self.refused(2, *self.apply("three")))
+        self.good("update", "show", self.at("device"), "--roll-back")
+        state = self.json("update", "show", self.at("device"))
+        self.assertEqual(state["slots"][state["active"]]["release"], 1)
+
+    def test_refused(self):
+        self.make("one", self.model, 1)
+        self.good("update", "keys", self.at("other"))
+        self.assertIn("not signed", self.refused(3, *self.apply("one")[:-1], self.at("other.pub")))
+        with open(self.at("one"), "r+b") as update:
+            update.seek(5000)
+            update.write(b"damage")
+        self.assertIn("damaged", self.refused(3, *self.apply("one")))
+        self.refused(3, "update", "apply", self.at("device"), self.model, "--key", self.at("key.pub"))
+        self.refused(3, "update", "apply", self.model, self.at("one"), "--key", self.at("key.pub"))
+        self.refused(3, "update", "keys", self.at("key"))
+        self.refused(3, "update", "make", self.model, self.at("x"), "--release", 1, "--key", self.at("key.pub"))
+        self.refused(3, "update", "make", self.at("none"), self.at("x"), "--release", 1, "--key", self.at("key"))
+        self.refused(2, "update", "show", self.at("device"), "--block", 1000)
+        self.refused(2, "update", "make", self.model)
+        self.refused(2, "update")
+        self.assertEqual(os.stat(self.at("key")).st_mode & 0o777, 0o600)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,14 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def report(text):
+    """What tools/test.sh shows also when all is well, in the file that LINNET_BOARD_REPORT names."""
+    say(text)
+    if "LINNET_BOARD_REPORT" in os.environ:
+        with open(os.environ["LINNET_BOARD_REPORT"], "a", encoding="utf-8") as out:
+            out.write(text + "\n")
+
+
 def linnet(command, *arguments, text=None):
     done = subprocess.run([command, *arguments], input=text, capture_output=True, check=True)
     return done.stdout.decode("utf-8")
@@ -80,6 +88,11 @@ def desktop(command, model, prompt, count):
     ids = linnet(command, "tokenize", "--bos", model, text=prompt.encode("utf-8")).split()
     tokens = ",".join(ids + [str(token) for token in generated])
     return answer["text"], len(generated), linnet(command, "logits", model, "--tokens", tokens, "--hash").strip()
+
+
+def plan_of(output):
+    """The plan that a board has printed, by name."""
+    return dict(re.findall(r" (\w+) (\d+)", re.search(r"^memory:(.*)$", output, re.MULTILINE).group(1)))
 
 
 def run_board(tests, board, command, build, models, measured):
@@ -102,13 +115,13 @@ def run_board(tests, board, command, build, models, measured):
     if not tests.check(code == 0 and output.endswith("> end\n") and len(answers) == len(PROMPTS), f"{board.name}: it ended with {code}"):
         say(output + problem)
         return
-    plan = dict(re.findall(r" (\w+) (\d+)", re.search(r"^memory:(.*)$", output, re.MULTILINE).group(1)))
+    plan = plan_of(output)
     kernels = re.search(r"^kernels: (\S+)$", output, re.MULTILINE).group(1)
-    say(f"{board.name}: {board.model}, kernels {kernels}")
+    report(f"  {board.name}: {board.model}, kernels {kernels}")
     for prompt, answer in zip(PROMPTS, answers):
         text, count, digest = desktop(command, model, prompt, board.tokens)
-        say(f"  > {prompt}{answer['text']}")
-        say(f"  logits {answer['hash']}, {answer['prompt_tokens']} + {answer['count']} tokens")
+        report(f"    > {prompt}{answer['text']}")
+        report(f"    logits {answer['hash']}, {answer['prompt_tokens']} + {answer['count']} tokens")
         tests.check(answer["prompt"] == prompt and answer["text"] == text and int(answer["count"]) == count,
                     f"{board.name}: its text is not the desktop's, which is: {text}")
         tests.check(answer["hash"] == digest, f"{board.name}: the hash of its logits is not the desktop's, {digest}")
@@ -119,7 +132,7 @@ def run_board(tests, board, command, build, models, measured):
     stack = max(int(answer["stack"]) for answer in answers)
     tests.check(stack < int(answers[-1]["stack_of"]), f"{board.name}: the stack was used up")
     measured[board.name] = sizes.measure(elf, plan, stack)
-    say("  " + sizes.line(measured[board.name]))
+    report("    " + sizes.line(measured[board.name]))
 
 
 def main():

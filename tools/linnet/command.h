@@ -45,5 +45,6 @@ void add_detokenize(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_update(CLI::App& app);
 
 }  // namespace linnet

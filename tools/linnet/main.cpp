@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include "tools/linnet/command.h"
 #include "tools/linnet/interrupts.h"
@@ -55,10 +56,21 @@ void describe(CLI::App& app) {
     add_logits(app);
     add_synth(app);
     add_bench(app);
+    add_update(app);
 }
 
 void complain(const std::string& sentence) {
     if (!sentence.empty()) fprintf(stderr, "linnet: %s\n", for_terminal(sentence).c_str());
+}
+
+// The command that was named, and the one within it.
+std::vector<CLI::App*> chosen_commands(CLI::App& app) {
+    std::vector<CLI::App*> chosen;
+    for (CLI::App* at = &app; !at->get_subcommands().empty();) {
+        at = at->get_subcommands().front();
+        chosen.push_back(at);
+    }
+    return chosen;
 }
 
 int run(int argc, char** argv) {
@@ -75,15 +87,17 @@ int run(int argc, char** argv) {
         finish_output();
         return exit_success;
     } catch (const CLI::CallForHelp&) {
-        const auto chosen = app.get_subcommands();
-        print(chosen.empty() ? app.help() : chosen.front()->help("linnet"));
+        const std::vector<CLI::App*> chosen = chosen_commands(app);
+        print(chosen.empty() ? app.help()
+                             : chosen.back()->help(chosen.size() > 1 ? "linnet " + chosen.front()->get_name() : "linnet"));
     } catch (const CLI::CallForVersion& version) {
         print(std::string(version.what()) + "\n");
     } catch (const CLI::ParseError& error) {
-        const auto chosen = app.get_subcommands();
         std::string what = error.what();
         while (!what.empty() && (what.back() == '\n' || what.back() == '.')) what.pop_back();
-        complain(what + ". See: linnet " + (chosen.empty() ? "" : chosen.front()->get_name() + " ") + "--help");
+        what += ". See: linnet ";
+        for (const CLI::App* command : chosen_commands(app)) what += command->get_name() + " ";
+        complain(what + "--help");
         return exit_usage;
     }
     finish_output();

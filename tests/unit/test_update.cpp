@@ -1,0 +1,340 @@
+// Model updates: full and as a difference, taken up after every possible power cut, refused where they must be, and rolled back.
+#include <doctest/doctest.h>
+#include <sodium.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "embedded/update/update.h"
+#include "platform/baremetal/baremetal.h"
+#include "platform/fake/fake_device.h"
+#include "tests/unit/test_model.h"
+#include "tools/update/make_update.h"
+
+using namespace linnet;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+class MemoryInput : public Input {
+public:
+    explicit MemoryInput(const Bytes& bytes) : bytes_(bytes) {}
+    uint64_t size() const override { return bytes_.size(); }
+    Status read(uint64_t offset, void* to, size_t bytes, Error& error) override {
+        if (offset > bytes_.size() || bytes > bytes_.size() - offset) return error.fail(Status::io) << "outside";
+        memcpy(to, bytes_.data() + offset, bytes);
+        return Status::ok;
+    }
+
+private:
+    const Bytes& bytes_;
+};
+
+class MemoryOutput : public Output {
+public:
+    Status write(const void* bytes, size_t count, Error&) override {
+        const uint8_t* from = static_cast<const uint8_t*>(bytes);
+        all.insert(all.end(), from, from + count);
+        return Status::ok;
+    }
+    Bytes all;
+};
+
+struct Keys {
+    uint8_t open[crypto_sign_ed25519_PUBLICKEYBYTES];
+    uint8_t secret[crypto_sign_ed25519_SECRETKEYBYTES];
+    explicit Keys(uint8_t seed_byte) {
+        uint8_t seed[crypto_sign_ed25519_SEEDBYTES];
+        memset(seed, seed_byte, sizeof seed);
+        crypto_sign_ed25519_seed_keypair(open, secret, seed);
+    }
+};
+const Keys& trusted() {
+    static const Keys keys(1);
+    return keys;
+}
+
+Bytes random_bytes(size_t count, uint32_t seed) {
+    Bytes bytes(count);
+    for (uint8_t& byte : bytes) {
+        seed = seed * 1664525u + 1013904223u;
+        byte = static_cast<uint8_t>(seed >> 24);
+    }
+    return bytes;
+}
+
+Bytes update_to(const Bytes& fresh, const Bytes* old, uint64_t release, const Keys& keys = trusted(),
+                UpdateReport* report = nullptr) {
+    MemoryInput input(fresh);
+    MemoryOutput out;
+    UpdateReport unused;
+    Error error;
+    MemoryInput base(old != nullptr ? *old : fresh);
+    REQUIRE(make_update(input, old != nullptr ? &base : nullptr, release, keys.secret, out,
+                        report != nullptr ? *report : unused, error) == Status::ok);
+    return out.all;
+}
+
+// A board between two starts: all of it but the device is gone at each.
+class Board {
+public:
+    explicit Board(FakeDevice& device) : device_(device) {}
+
+    linnet_status start() {
+        return linnet_update_open(memory_, &device_.device(), trusted().open, workspace_, &update, &error);
+    }
+    // The whole update in pieces of `piece` bytes, from where it was. `resumed`: how many bytes did not have to come again.
+    linnet_status take(const Bytes& bytes, size_t piece, uint64_t* resumed = nullptr) {
+        uint64_t offset = 0;
+        linnet_status status = linnet_update_begin(update, bytes.data(), LINNET_UPDATE_HEADER_BYTES, &offset, &error);
+        if (resumed != nullptr) *resumed = offset;
+        for (; status == LINNET_OK && offset < bytes.size(); offset += piece) {
+            status = linnet_update_feed(update, bytes.data() + offset, std::min<size_t>(piece, bytes.size() - offset), &error);
+        }
+        return status == LINNET_OK ? linnet_update_finish(update, &error) : status;
+    }
+    linnet_update_state state() const {
+        linnet_update_state all;
+        linnet_update_get_state(update, &all);
+        return all;
+    }
+    Bytes model_of(const linnet_update_slot& slot) const {
+        const size_t from = static_cast<size_t>(slot.first_block) * device_.device().block_bytes;
+        return {device_.bytes().begin() + static_cast<ptrdiff_t>(from),
+                device_.bytes().begin() + static_cast<ptrdiff_t>(from + slot.bytes)};
+    }
+
+    linnet_update* update = nullptr;
+    linnet_error error{};
+
+private:
+    FakeDevice& device_;
+    alignas(8) uint8_t memory_[LINNET_UPDATE_OBJECT_BYTES];
+    alignas(8) uint8_t workspace_[LINNET_UPDATE_WORKSPACE_BYTES];
+};
+
+constexpr uint64_t slot_room = 256 << 10;
+
+std::unique_ptr<FakeDevice> device_with(const Bytes& model, uint32_t block_bytes) {
+    auto device = std::make_unique<FakeDevice>(block_bytes, (slots_from + 2 * slot_room) / block_bytes);
+    Bytes workspace(LINNET_UPDATE_WORKSPACE_BYTES);
+    linnet_error error;
+    REQUIRE(linnet_update_format(&device->device(), workspace.data(), &error) == LINNET_OK);
+    Board board(*device);
+    REQUIRE(board.start() == LINNET_OK);
+    REQUIRE(board.take(update_to(model, nullptr, 1), 100000) == LINNET_OK);
+    REQUIRE(linnet_update_confirm(board.update, &board.error) == LINNET_OK);
+    return device;
+}
+
+// A new version of a model: some of it changed, some moved by a block, some added.
+Bytes changed(const Bytes& old) {
+    Bytes fresh(old.begin(), old.begin() + 70000);
+    const Bytes more = random_bytes(5000, 99);
+    fresh.insert(fresh.end(), more.begin(), more.end());
+    fresh.resize(77824);
+    fresh.insert(fresh.end(), old.begin() + 73728, old.end());
+    for (size_t i = 120000; i < 121000; ++i) fresh[i] ^= 0x55;
+    return fresh;
+}
+
+}  // namespace
+
+TEST_CASE("an update brings the new model, in pieces of any size, and the old one stays until it is confirmed") {
+    const Bytes old = random_bytes(180001, 7);
+    const Bytes fresh = changed(old);
+    for (const uint32_t block_bytes : {512u, 4096u, 32768u}) {
+        for (const bool difference : {false, true}) {
+            for (const size_t piece : {size_t{1}, size_t{777}, size_t{40000}, size_t{1} << 20}) {
+                if (piece == 1 && block_bytes != 512) continue;
+                auto device = device_with(old, block_bytes);
+                Board board(*device);
+                linnet_update_slot slot;
+                REQUIRE(board.start() == LINNET_OK);
+                REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+                CHECK(board.model_of(slot) == old);
+                CHECK(board.take(update_to(fresh, difference ? &old : nullptr, 2), piece) == LINNET_OK);
+                REQUIRE(board.start() == LINNET_OK);
+                REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+                CHECK(slot.release == 2);
+                CHECK(board.model_of(slot) == fresh);
+                CHECK(board.state().on_trial == 1);
+                CHECK(board.model_of(board.state().slots[1 - board.state().active]) == old);
+                CHECK(linnet_update_confirm(board.update, &board.error) == LINNET_OK);
+                CHECK(board.state().on_trial == 0);
+            }
+        }
+    }
+}
+
+TEST_CASE("a difference carries what is new and little more") {
+    const Bytes old = random_bytes(180001, 7);
+    UpdateReport report;
+    const Bytes update = update_to(changed(old), &old, 2, trusted(), &report);
+    // Three places changed: at most two blocks of 4096 each, and what was put in.
+    CHECK(report.literal_bytes <= 6 * 4096);
+    CHECK(report.literal_bytes > 5000);
+    CHECK(update.size() < 30000);
+    CHECK(update_to(old, &old, 2, trusted(), &report).size() < 1000);
+    CHECK(report.literal_bytes == 0);
+}
+
+TEST_CASE("a power cut at every write leaves a good model, and the update is taken up and ends well") {
+    const Bytes old = random_bytes(180001, 7);
+    const Bytes fresh = changed(old);
+    const Bytes updates[] = {update_to(fresh, nullptr, 2), update_to(fresh, &old, 2)};
+    uint64_t cuts = 0;
+    uint64_t taken_up = 0;
+    for (const uint32_t block_bytes : {512u, 4096u}) {
+        const auto fresh_device = device_with(old, block_bytes);
+        for (const Bytes& update : updates) {
+            for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards}) {
+                for (const bool cache : {false, true}) {
+                    for (uint64_t number = 1;; ++number) {
+                        FakeDevice device(block_bytes, fresh_device->device().blocks);
+                        device.bytes() = fresh_device->bytes();
+                        device.cut_at(number, torn, cache);
+                        // The whole life of an update: it comes, the board starts, the model confirms.
+                        linnet_update_slot slot;
+                        {
+                            Board board(device);
+                            linnet_status status = board.start();
+                            if (status == LINNET_OK) status = board.take(update, 5000);
+                            if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
+                            if (status == LINNET_OK) status = linnet_update_confirm(board.update, &board.error);
+                            if (status == LINNET_OK) break;  // there is no such write any more
+                            REQUIRE(device.off());
+                        }
+                        ++cuts;
+                        device.power_on();
+                        Board board(device);
+                        REQUIRE(board.start() == LINNET_OK);
+                        REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+                        const Bytes model = board.model_of(slot);
+                        REQUIRE((model == (slot.release == 1 ? old : fresh)));
+                        REQUIRE((slot.release == 1 || slot.release == 2));
+                        if (slot.release == 1) {
+                            uint64_t resumed = 0;
+                            REQUIRE(board.take(update, 5000, &resumed) == LINNET_OK);
+                            if (resumed > LINNET_UPDATE_HEADER_BYTES) ++taken_up;
+                            REQUIRE(board.start() == LINNET_OK);
+                            REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+                        }
+                        REQUIRE(slot.release == 2);
+                        REQUIRE((board.model_of(slot) == fresh));
+                        REQUIRE(linnet_update_confirm(board.update, &board.error) == LINNET_OK);
+                    }
+                }
+            }
+        }
+    }
+    CHECK(cuts > 400);
+    CHECK(taken_up > 100);
+    MESSAGE("power cuts: ", cuts, ", updates taken up in the middle: ", taken_up);
+}
+
+TEST_CASE("a model that does not open is left for the one before it") {
+    const Bytes old = random_bytes(50000, 7);
+    const Bytes fresh = random_bytes(60000, 8);
+    auto device = device_with(old, 512);
+    Board board(*device);
+    linnet_update_slot slot;
+    REQUIRE(board.start() == LINNET_OK);
+    REQUIRE(board.take(update_to(fresh, nullptr, 2), 5000) == LINNET_OK);
+    SUBCASE("because the board says so") {
+        REQUIRE(board.start() == LINNET_OK);
+        REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+        REQUIRE(slot.release == 2);
+        CHECK(linnet_update_begin(board.update, update_to(old, nullptr, 3).data(), LINNET_UPDATE_HEADER_BYTES, &slot.bytes,
+                                  &board.error) == LINNET_BAD_ARGUMENT);
+        REQUIRE(linnet_update_roll_back(board.update, &board.error) == LINNET_OK);
+        CHECK(linnet_update_roll_back(board.update, &board.error) == LINNET_BAD_ARGUMENT);
+    }
+    SUBCASE("because the board hangs and is reset") {
+        for (uint32_t i = 0; i < LINNET_UPDATE_TRIES; ++i) {
+            REQUIRE(board.start() == LINNET_OK);
+            REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+            REQUIRE(slot.release == 2);
+        }
+    }
+    REQUIRE(board.start() == LINNET_OK);
+    REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+    CHECK(slot.release == 1);
+    CHECK(board.model_of(slot) == old);
+    CHECK(board.state().on_trial == 0);
+    // And the same update may be tried again.
+    CHECK(board.take(update_to(fresh, nullptr, 2), 5000) == LINNET_OK);
+}
+
+TEST_CASE("an update that is not to be trusted, or not for this device, changes nothing") {
+    const Bytes old = random_bytes(50000, 7);
+    const Bytes fresh = random_bytes(60000, 8);
+    auto device = device_with(old, 512);
+    Board board(*device);
+    REQUIRE(board.start() == LINNET_OK);
+    const Bytes before = device->bytes();
+    Bytes update = update_to(fresh, nullptr, 2);
+    const auto refuse = [&](const Bytes& bytes, linnet_status expected) {
+        CHECK(board.take(bytes, 5000) == expected);
+        CHECK(board.error.text[0] != 0);
+        CHECK((device->bytes() == before));
+    };
+    SUBCASE("signed by somebody else") { refuse(update_to(fresh, nullptr, 2, Keys(2)), LINNET_BAD_FILE); }
+    SUBCASE("a bit of its header changed") {
+        for (const size_t byte : {size_t{3}, size_t{16}, size_t{24}, size_t{50}, size_t{191}, size_t{200}}) {
+            Bytes bad = update;
+            bad[byte] ^= 1;
+            const linnet_status status = board.take(bad, 5000);
+            CHECK(status != LINNET_OK);
+            CHECK((device->bytes() == before));
+        }
+    }
+    SUBCASE("not newer") { refuse(update_to(fresh, nullptr, 1), LINNET_BAD_ARGUMENT); }
+    SUBCASE("the difference to another model") {
+        const Bytes other = random_bytes(50000, 9);
+        refuse(update_to(fresh, &other, 2), LINNET_BAD_ARGUMENT);
+    }
+    SUBCASE("too large") { refuse(update_to(random_bytes(slot_room + 1, 3), nullptr, 2), LINNET_DOES_NOT_FIT); }
+    SUBCASE("damaged on the way: found at once, and the model in use stays") {
+        for (const size_t byte : {size_t{256}, size_t{270}, size_t{300}, update.size() - 1}) {
+            Bytes bad = update;
+            bad[byte] ^= 0x10;
+            CHECK(board.take(bad, 5000) == LINNET_BAD_FILE);
+            linnet_update_slot slot;
+            REQUIRE(board.start() == LINNET_OK);
+            REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+            CHECK(board.model_of(slot) == old);
+        }
+        CHECK(board.take(update, 5000) == LINNET_OK);
+    }
+    SUBCASE("storage that changes what was written: found before the switch") {
+        uint64_t offset = 0;
+        REQUIRE(linnet_update_begin(board.update, update.data(), LINNET_UPDATE_HEADER_BYTES, &offset, &board.error) ==
+                LINNET_OK);
+        REQUIRE(linnet_update_feed(board.update, update.data() + offset, update.size() - offset, &board.error) == LINNET_OK);
+        const linnet_update_slot spare = board.state().slots[1 - board.state().active];
+        device->bytes()[static_cast<size_t>(spare.first_block) * 512 + 1234] ^= 1;
+        CHECK(linnet_update_finish(board.update, &board.error) == LINNET_BAD_FILE);
+        CHECK(board.state().slots[board.state().active].release == 1);
+        CHECK(board.take(update, 5000) == LINNET_OK);
+    }
+    SUBCASE("not complete") {
+        uint64_t offset = 0;
+        REQUIRE(linnet_update_begin(board.update, update.data(), LINNET_UPDATE_HEADER_BYTES, &offset, &board.error) ==
+                LINNET_OK);
+        REQUIRE(linnet_update_feed(board.update, update.data() + offset, 40000, &board.error) == LINNET_OK);
+        CHECK(linnet_update_finish(board.update, &board.error) == LINNET_BAD_ARGUMENT);
+    }
+}
+
+TEST_CASE("a device without two slots says so") {
+    FakeDevice device(512, 10000);
+    Board board(device);
+    CHECK(board.start() == LINNET_BAD_FILE);
+    FakeDevice small(512, 2048);
+    Board other(small);
+    CHECK(other.start() == LINNET_DOES_NOT_FIT);
+}
