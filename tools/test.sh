@@ -213,7 +213,8 @@ part_boards() {
     local started=$SECONDS passed failed skipped counts
     "$LINNET_ROOT/tools/install.sh" boards || { record boards 0 1 0 $((SECONDS - started)) "the cross compilers and QEMU could not be installed"; return; }
     need_native_command || { record boards 0 1 0 $((SECONDS - started)) "the native command did not build"; return; }
-    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" "$LINNET_ROOT/tests/qemu/run.sh" </dev/null) || true
+    counts=$(LINNET="$LINNET_ROOT/build/native/linnet" LINNET_BOARD_REPORT="$PART_FOLDER/boards.report" \
+        "$LINNET_ROOT/tests/qemu/run.sh" </dev/null) || true
     read -r passed failed skipped <<<"${counts:-0 1 0}"
     record boards "$passed" "$failed" "$skipped" $((SECONDS - started))
 }

@@ -11,6 +11,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
+import boards  # noqa: E402
 import image  # noqa: E402
 
 PROMPT, COUNT = "Once upon a time", 12
@@ -70,7 +71,7 @@ def main():
                 said, found, code = str(problem), [], 0
             if said == expected and not found:
                 passed += 1
-                print(f"  a firmware of its own, with {way}: {said.splitlines()[0]} … {said.splitlines()[1]}, code {code}", file=sys.stderr)
+                boards.report(f"  a firmware of its own, with {way}: {said.splitlines()[0]} … {said.splitlines()[1]}, code {code}")
             else:
                 failed += 1
                 print(f"  failed: a firmware with {way}: {found} {said}; the desktop: {expected}", file=sys.stderr)

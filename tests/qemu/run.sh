@@ -33,7 +33,13 @@ count() {
 models=${LINNET_MODELS:-$LINNET_ROOT/models}
 for name in stories260K stories15M; do
     if [ -f "$models/$name/$name.bin" ]; then
-        "$command" convert "$models/$name/$name.bin" "$work/$(echo "$name" | tr '[:upper:]' '[:lower:]').linnet" >/dev/null 2>&1
+        small=$(echo "$name" | tr '[:upper:]' '[:lower:]')
+        "$command" convert "$models/$name/$name.bin" "$work/$small.linnet" >/dev/null 2>&1
+        [ "$name" = stories260K ] || continue
+        # Others of the same shape, for updates: one that the board has room for, and one that it has not.
+        for weights in int8 f32; do
+            "$command" convert "$models/$name/$name.bin" "$work/${small}_$weights.linnet" --weights $weights >/dev/null 2>&1
+        done
     fi
 done
 
@@ -48,7 +54,19 @@ CMAKE_ARGUMENTS=()
 if [ $built = yes ]; then
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/boards.py" "$command" "$LINNET_ROOT/build" "$work" ${renew[@]+"${renew[@]}"})" || true
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/bad_images.py" "$LINNET_ROOT/build/mps3_an547")" || true
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/update.py" "$command" "$LINNET_ROOT/build/mps3_an547" "$work" ${renew[@]+"${renew[@]}"})" || true
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/ports.py")" || true
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/firmware.py" "$command" "$LINNET_ROOT/build/mps3_an547" "$work")" || true
+fi
+
+# The core for AArch64 Linux: the same unit tests as on the host, == asked of every kernel that the processor has.
+say "== aarch64: building and testing"
+if build_preset aarch64 linnet_unit && report=$(qemu-aarch64 -cpu max "$LINNET_ROOT/build/aarch64/linnet_unit" 2>&1 </dev/null); then
+    say "  $(grep -E 'test cases:' <<<"$report")"
+    count "$(sed -nE 's/.*test cases: *[0-9]+ *\| *([0-9]+) passed *\| *([0-9]+) failed *\| *[0-9]+ skipped.*/\1 \2 0/p' <<<"$report")"
+else
+    tail -n 20 <<<"${report:-}" >&2
+    count "0 1 0"
 fi
 
 say "boards: $passed passed, $failed failed, $skipped skipped"

@@ -1,7 +1,8 @@
 # Runs the parts of tools/test.sh, one by one or in lanes side by side, and counts what they say. Sourced after common.sh.
 #
 # A part is a function part_NAME that calls record at its end. A part that ends in any other way has failed: nothing is counted as
-# passed that has not said so. Beside others a part writes to build/logs/NAME.log; what it recorded stands in NAME.result.
+# passed that has not said so. Beside others a part writes to build/logs/NAME.log; what it recorded stands in NAME.result, and what is to
+# be seen of it also when all is well in NAME.report.
 
 PART_FOLDER=$LINNET_ROOT/build/logs
 lane_pids=()
@@ -19,7 +20,7 @@ result_line() {
 # run_part NAME [LOG]: in a process of its own, so that `set -e`, an exit and a signal end the part and nothing else.
 run_part() {
     local name=$1 log=${2:-} started=$SECONDS code=0 passed failed rest
-    rm -f "$PART_FOLDER/$name.result"
+    rm -f "$PART_FOLDER/$name.result" "$PART_FOLDER/$name.report"
     if [ -n "$log" ]; then
         say "== $name: begun, in ${log#"$LINNET_ROOT"/}"
         "part_$name" >"$log" 2>&1 </dev/null &
@@ -42,6 +43,7 @@ run_part() {
             say "$(printf -- '---- %s\n' "$log"; cat "$log"; printf -- '---- the end of %s' "$log")"
         else
             grep -E '^ *skipped: ' "$log" >&2 || true
+            [ ! -s "$PART_FOLDER/$name.report" ] || cat "$PART_FOLDER/$name.report" >&2
         fi
     fi
     say "$(result_line "$name")"
