@@ -50,8 +50,9 @@ int32_t ReadAhead::wait(uint32_t ticket) {
     std::unique_lock lock(mutex_);
     Request& request = requests_[ticket];
     if (!request.in_use) return too_many;
-    // What no thread has begun with yet is read here: on a busy machine sooner than by a thread that must be woken first.
-    while (request.waiting()) read_part(request, lock);
+    // The system gave no thread: the read happens here. Else it is left to them: a caller that takes parts away lets them fall asleep,
+    // and fewer requests reach the disk at a time.
+    while (threads_.empty() && request.waiting()) read_part(request, lock);
     finished_.wait(lock, [&] { return request.done(); });
     request.in_use = false;
     return request.result;
