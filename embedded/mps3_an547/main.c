@@ -26,7 +26,7 @@ int main(void) {
         say("There is no model in the flash.\n");
         return 1;
     }
-    options.context = 256;
+    options.context = 0; /* the model's own: 512 tokens */
     options.batch = 16;
     options.text_run = 256;
     options.memory = (uint64_t)(board_arena_end - board_arena_begin);

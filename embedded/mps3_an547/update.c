@@ -65,7 +65,7 @@ int main(void) {
     say("slot: release ");
     say_number(slot.release);
     say("\n");
-    options.context = 128;
+    options.context = 64;
     options.batch = 16;
     options.text_run = 256;
     options.memory = (uint64_t)(board_arena_end - board_arena_begin);

@@ -25,26 +25,19 @@ def call(*line, **more):
 
 
 def desktop(command, model, work):
-    import json
-
-    answer = json.loads(call(command, "run", model, "--prompt", PROMPT, "--temperature", "0", "-n", str(COUNT), "--json"))
-    ids = call(command, "tokenize", "--bos", model, input=PROMPT.encode()).decode().split()
-    ids += [str(piece["id"]) for piece in answer["tokens"] if piece["id"] >= 0]
+    text, tokens = boards.desktop_tokens(command, model, PROMPT, COUNT)
     out = os.path.join(work, "logits")
-    call(command, "logits", model, "--tokens", ",".join(ids), "--out", out)
+    call(command, "logits", model, "--tokens", tokens, "--out", out)
     checksum = 0xCBF29CE484222325
     with open(out, "rb") as logits:
         for byte in logits.read():
             checksum = (checksum ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return f"{PROMPT}{answer['text']}\n{checksum:016x}\n"
+    return f"{PROMPT}{text}\n{checksum:016x}\n"
 
 
 def main():
     command, build, models = (os.path.abspath(argument) for argument in sys.argv[1:])
-    model = os.path.join(models, "stories260k.linnet")
-    if not os.path.exists(model):
-        print(0, 0, 1)
-        return 0
+    model = os.path.join(models, "small.linnet")
     toolchain = os.path.join(ROOT, "embedded/toolchain/cortex-m55.cmake")
     passed = failed = 0
     with tempfile.TemporaryDirectory() as work:
