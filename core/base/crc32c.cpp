@@ -51,9 +51,12 @@ constexpr bool side_by_side = true;
 // what is asked for is left over.
 constexpr size_t stretch = 2048;
 
-// Slicing by eight (Kounavis and Berry, 2005): of[k][b] is the CRC of byte b followed by k zero bytes.
+// Slicing (Kounavis and Berry, 2005): of[k][b] is the CRC of byte b followed by k zero bytes. Where size counts by four, which
+// takes half of the tables.
+constexpr uint32_t slices = side_by_side ? 8 : 4;
+
 struct Tables {
-    uint32_t of[8][256];
+    uint32_t of[slices][256];
 };
 
 // of[k][b]: byte k of a register has the value b, and `stretch` zero bytes follow.
@@ -68,7 +71,7 @@ constexpr Tables make_tables() {
         for (int bit = 0; bit < 8; ++bit) crc = times_x(crc);
         tables.of[0][byte] = crc;
     }
-    for (uint32_t slice = 1; slice < 8; ++slice) {
+    for (uint32_t slice = 1; slice < slices; ++slice) {
         for (uint32_t byte = 0; byte < 256; ++byte) {
             const uint32_t before = tables.of[slice - 1][byte];
             tables.of[slice][byte] = (before >> 8) ^ tables.of[0][before & 255];
@@ -98,12 +101,18 @@ uint32_t over_stretch(uint32_t crc) {
            stretch_tables.of[3][crc >> 24];
 }
 
+// The CRC of a word that `after` zero bytes follow.
+template <uint32_t after>
+inline uint32_t word(uint32_t x) {
+    return tables.of[after + 3][x & 255] ^ tables.of[after + 2][(x >> 8) & 255] ^ tables.of[after + 1][(x >> 16) & 255] ^
+           tables.of[after][x >> 24];
+}
+
 inline uint32_t table_step(uint32_t crc, const uint8_t* bytes) {
     const uint32_t low = load<uint32_t>(bytes) ^ crc;
     const uint32_t high = load<uint32_t>(bytes + 4);
-    return tables.of[7][low & 255] ^ tables.of[6][(low >> 8) & 255] ^ tables.of[5][(low >> 16) & 255] ^
-           tables.of[4][low >> 24] ^ tables.of[3][high & 255] ^ tables.of[2][(high >> 8) & 255] ^
-           tables.of[1][(high >> 16) & 255] ^ tables.of[0][high >> 24];
+    if constexpr (slices == 8) return word<slices - 4>(low) ^ word<0>(high);
+    return word<0>(word<0>(low) ^ high);
 }
 
 uint32_t by_table(uint32_t crc, const uint8_t* bytes, size_t count) {
