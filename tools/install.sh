@@ -78,6 +78,8 @@ present_otherwise() {
         ninja-build) have ninja ;;
         perl-base) have perl ;;
         gcc-arm-none-eabi) have arm-none-eabi-g++ ;;
+        libnewlib-arm-none-eabi) have arm-none-eabi-gcc && [ -e "$(arm-none-eabi-gcc -print-file-name=libc.a)" ] ;;
+        picolibc-aarch64-linux-gnu) [ -e /usr/lib/picolibc/aarch64-linux-gnu/lib/libc.a ] ;;
         g++-aarch64-linux-gnu) have aarch64-linux-gnu-g++ ;;
         qemu-system-arm) have qemu-system-arm && have qemu-system-aarch64 ;;
         qemu-user) have qemu-aarch64 ;;

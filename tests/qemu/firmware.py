@@ -1,5 +1,6 @@
 """Builds and runs a firmware that is none of ours (firmware/): against the package installed for a Cortex-M55, and from the one pair of
-files that tools/amalgamate.py writes. Both must print the desktop's text and a checksum of its logits.
+files that tools/amalgamate.py writes. Both must print the desktop's text and a checksum of its logits. And a C program for AArch64 Linux
+from that pair, with NEON kernels: the desktop's logits, byte for byte.
 
     firmware.py LINNET BUILD_FOLDER MODELS_FOLDER    BUILD_FOLDER is the preset mps3_an547's; prints "passed failed skipped"
 """
@@ -35,6 +36,20 @@ def desktop(command, model, work):
     return f"{PROMPT}{text}\n{checksum:016x}\n"
 
 
+def aarch64_program(command, model, work):
+    """Whether tests/install's program, built for AArch64 from the pair of files, writes the logits that the desktop writes."""
+    pair, program, tokens = os.path.join(work, "pair_aarch64"), os.path.join(work, "program"), "1,5,9,2,77,3"
+    call(sys.executable, "-B", os.path.join(ROOT, "tools/amalgamate.py"), pair, "--kernels", "neon")
+    call("aarch64-linux-gnu-g++", "-std=c++20", "-O1", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-Wall", "-Wextra", "-Werror",
+         "-c", os.path.join(pair, "linnet.cpp"), "-o", program + ".o")
+    call("aarch64-linux-gnu-gcc", "-std=c11", "-static", f"-I{pair}", os.path.join(ROOT, "tests/install/consumer/main.c"),
+         program + ".o", "-o", program)
+    call("qemu-aarch64", program, model, tokens, os.path.join(work, "theirs"))
+    call(command, "logits", model, "--tokens", tokens, "--out", os.path.join(work, "ours"))
+    with open(os.path.join(work, "theirs"), "rb") as theirs, open(os.path.join(work, "ours"), "rb") as ours:
+        return theirs.read() == ours.read()
+
+
 def main():
     command, build, models = (os.path.abspath(argument) for argument in sys.argv[1:])
     model = os.path.join(models, "small.linnet")
@@ -68,6 +83,12 @@ def main():
             else:
                 failed += 1
                 print(f"  failed: a firmware with {way}: {found} {said}; the desktop: {expected}", file=sys.stderr)
+        try:
+            same, problem = aarch64_program(command, model, work), "other logits"
+        except (RuntimeError, OSError) as failure:
+            same, problem = False, str(failure)
+        passed, failed = passed + same, failed + (not same)
+        print(f"  a program for AArch64 from the pair of files: {'the same logits' if same else 'failed: ' + problem}", file=sys.stderr)
     print(passed, failed, 0)
     return 0 if failed == 0 else 1
 
