@@ -3,10 +3,12 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include "core/base/crc32c.h"
 #include "embedded/update/update.h"
 #include "platform/fake/fake_device.h"
 #include "tests/unit/test_model.h"
@@ -332,6 +334,26 @@ TEST_CASE("an update that is not to be trusted, or not for this device, changes 
             CHECK(board.model_of(slot) == old);
         }
         CHECK(board.take(update, 5000) == LINNET_OK);
+    }
+    SUBCASE("records with right checksums that ask for what is not there") {
+        const Bytes difference = update_to(fresh, &old, 2);
+        const auto hostile = [&](UpdateAction action, uint32_t bytes, uint64_t old_offset) {
+            UpdateRecord record{static_cast<uint32_t>(action), bytes, old_offset, 0, 0};
+            record.record_crc = crc32c(0, &record, offsetof(UpdateRecord, record_crc));
+            Bytes bad(difference.begin(), difference.begin() + LINNET_UPDATE_HEADER_BYTES);
+            const auto* from = reinterpret_cast<const uint8_t*>(&record);
+            bad.insert(bad.end(), from, from + sizeof record);
+            bad.resize(bad.size() + 100000);
+            CHECK(board.take(bad, 5000) == LINNET_BAD_FILE);
+            CHECK(board.state().slots[board.state().active].release == 1);
+        };
+        hostile(UpdateAction::literal, 0, 0);
+        hostile(UpdateAction::literal, update_window + 1, 0);
+        hostile(UpdateAction::literal, UINT32_MAX, 0);
+        hostile(UpdateAction::copy, 4096, old.size() - 4095);
+        hostile(UpdateAction::copy, 4096, UINT64_MAX - 10);
+        hostile(UpdateAction{0}, 4096, 0);
+        hostile(UpdateAction{3}, 4096, 0);
     }
     SUBCASE("storage that changes what was written: found before the switch") {
         uint64_t offset = 0;
