@@ -130,9 +130,7 @@ void matmul_f32(const PackedMatrix& matrix, const Activations& x, uint32_t token
             } else {
                 tile_f32<1>(block, matrix.columns, from, out);
             }
-            for (uint32_t t = 0; t < count; ++t) {
-                memcpy(y + (token + t) * y_stride + first_row, out[t], rows * sizeof(float));
-            }
+            for (uint32_t t = 0; t < count; ++t) store_rows(y + (token + t) * y_stride + first_row, out[t], rows);
             token += count;
         }
     }

@@ -117,29 +117,29 @@ LINNET_INLINE void run(const Block& block, uint32_t first_row, const Token* toke
 template <typename Dots, uint32_t T, bool one_step>
 __attribute__((noinline)) void tile(const Block& block, const Token* tokens, float (*out)[16]) {
     constexpr uint32_t all = 16 / Dots::rows;
-    constexpr uint32_t most = T <= 1 ? 8 : T == 2 ? 4 : 2;
+    constexpr uint32_t most = T == 1 ? 8 : T == 2 ? 4 : 2;
     constexpr uint32_t here = most < all ? most : all;
     for (uint32_t row = 0; row < 16; row += here * Dots::rows) run<Dots, T, here, one_step>(block, row, tokens, out);
 }
 
-// As many tokens as one tile of these Dots takes; returns how many.
+// As many tokens as a tile takes, at most four; returns how many.
 template <typename Dots, bool one_step>
 uint32_t tile_of(uint32_t count, const Block& block, const Token* tokens, float (*out)[16]) {
-    const uint32_t units = count / Dots::tokens;
-    if (units >= 4) {
-        tile<Dots, 4, one_step>(block, tokens, out);
-        return 4 * Dots::tokens;
-    }
-    if (units == 3 && Dots::tokens == 1) {
-        tile<Dots, 3, one_step>(block, tokens, out);
-        return 3;
-    }
-    if (units >= 2) {
+    if constexpr (Dots::tokens == 1) {
+        switch (count) {
+            case 1: tile<Dots, 1, one_step>(block, tokens, out); return 1;
+            case 2: tile<Dots, 2, one_step>(block, tokens, out); return 2;
+            case 3: tile<Dots, 3, one_step>(block, tokens, out); return 3;
+            default: tile<Dots, 4, one_step>(block, tokens, out); return 4;
+        }
+    } else {
+        if (count < 4) {
+            tile<Dots, 1, one_step>(block, tokens, out);
+            return 2;
+        }
         tile<Dots, 2, one_step>(block, tokens, out);
-        return 2 * Dots::tokens;
+        return 4;
     }
-    tile<Dots, 1, one_step>(block, tokens, out);
-    return Dots::tokens;
 }
 
 template <typename Dots>
@@ -148,11 +148,20 @@ uint32_t tile_of(uint32_t count, const Block& block, const Token* tokens, float 
                                      : tile_of<Dots, false>(count, block, tokens, out);
 }
 
+// The rows of a block that the matrix has. (Of a length that is known, a copy is a few instructions; else it is a call.)
+LINNET_INLINE void store_rows(float* to, const float (&from)[16], uint32_t rows) {
+    if (rows == 16) {
+        memcpy(to, from, sizeof from);
+    } else {
+        memcpy(to, from, rows * sizeof(float));
+    }
+}
+
 // int4 and int8. Dots: for one token; Several: for two or more, which may be the same type.
 template <typename Dots4, typename Several4, typename Dots8, typename Several8>
 LINNET_INLINE void matmul_integers(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
                                    uint32_t first_block, uint32_t last_block) {
-    constexpr uint32_t most = 8;  // tokens that are looked at together
+    constexpr uint32_t most = 4;  // tokens that share an unpacking of the weights
     const bool int4 = matrix.format == TensorFormat::int4_packed;
     const uint32_t steps = x.padded / 32;
     float out[most][16];
@@ -172,9 +181,7 @@ LINNET_INLINE void matmul_integers(const PackedMatrix& matrix, const Activations
             } else {
                 count = int4 ? tile_of<Several4>(count, block, from, out) : tile_of<Several8>(count, block, from, out);
             }
-            for (uint32_t t = 0; t < count; ++t) {
-                memcpy(y + (token + t) * y_stride + first_row, out[t], rows * sizeof(float));
-            }
+            for (uint32_t t = 0; t < count; ++t) store_rows(y + (token + t) * y_stride + first_row, out[t], rows);
             token += count;
         }
     }
