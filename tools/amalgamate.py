@@ -16,7 +16,8 @@ HEAD = """\
 // Linnet's core in one file. Written by tools/amalgamate.py; do not change it here.
 //
 // C++20, with -ffp-contract=off -fno-math-errno (else sqrtf is asked of the C library), and for boards -fno-exceptions -fno-rtti
-// -fno-threadsafe-statics -ffunction-sections. It needs memcpy, memmove, memset, memcmp and strlen, and no C++ library at link time.
+// -fno-threadsafe-statics -ffunction-sections; for a Cortex-M with Helium's floats (mve.fp), which flush subnormal numbers to zero,
+// -fno-tree-vectorize. It needs memcpy, memmove, memset, memcmp and strlen, and no C++ library at link time.
 #if defined(__FAST_MATH__)
 #error "Linnet's results are the same bits everywhere, which -ffast-math would end."
 #endif
