@@ -11,3 +11,7 @@ target_include_directories(linnet_unit SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/doctes
 target_link_libraries(linnet_unit PRIVATE linnet_core linnet_platform)
 # gcc 12 for AArch64 ends with an internal error where it vectorises a reference of these tests (test_kernels_elementwise.cpp, -O3).
 target_compile_options(linnet_unit PRIVATE -O1)
+
+# The logits of a whole model (tests/qemu/aarch64.py).
+add_executable(linnet_logits qemu/logits.cpp)
+target_link_libraries(linnet_logits PRIVATE linnet_core linnet_platform)

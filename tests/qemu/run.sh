@@ -56,19 +56,18 @@ done
 CMAKE_ARGUMENTS=()
 if [ $built = yes ]; then
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/boards.py" "$command" "$LINNET_ROOT/build" "$work" ${renew[@]+"${renew[@]}"})" || true
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/kernels.py" "$LINNET_ROOT/build")" || true
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/bad_images.py" "$LINNET_ROOT/build/mps3_an547")" || true
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/update.py" "$command" "$LINNET_ROOT/build/mps3_an547" "$work" ${renew[@]+"${renew[@]}"})" || true
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/ports.py")" || true
     count "$("$python" -B "$LINNET_ROOT/tests/qemu/firmware.py" "$command" "$LINNET_ROOT/build/mps3_an547" "$work")" || true
 fi
 
-# The core for AArch64 Linux: the same unit tests as on the host, == asked of every kernel that the processor has.
+# The core for AArch64 Linux: the unit tests and whole models, with every kernel, on processors that have it and that have not.
 say "== aarch64: building and testing"
-if build_preset aarch64 linnet_unit && report=$(qemu-aarch64 -cpu max "$LINNET_ROOT/build/aarch64/linnet_unit" 2>&1 </dev/null); then
-    say "  $(grep -E 'test cases:' <<<"$report")"
-    count "$(sed -nE 's/.*test cases: *[0-9]+ *\| *([0-9]+) passed *\| *([0-9]+) failed *\| *[0-9]+ skipped.*/\1 \2 0/p' <<<"$report")"
+if build_preset aarch64 linnet_unit linnet_logits; then
+    count "$("$python" -B "$LINNET_ROOT/tests/qemu/aarch64.py" "$command" "$LINNET_ROOT/build/aarch64" "$work")" || true
 else
-    tail -n 20 <<<"${report:-}" >&2
     count "0 1 0"
 fi
 
