@@ -1,9 +1,10 @@
 #!/bin/sh
-# The core's library asks for nothing but what a freestanding C library has, and runs nothing before main.
+# The core's library asks for nothing but what a freestanding C library has, and runs nothing before main. What it asks of the system is
+# what the processor has: libgcc's __cpu_... on x86, getauxval on AArch64 Linux.
 #   core_symbols.sh NM OBJDUMP LIBRARY
 set -eu
 nm=$1 objdump=$2 library=$3
-allowed='^(memcpy|memmove|memset|memcmp|strlen|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__cpu_model|__cpu_indicator_init|__cpu_features2)$'
+allowed='^(memcpy|memmove|memset|memcmp|strlen|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__cpu_model|__cpu_indicator_init|__cpu_features2|getauxval)$'
 
 # What no object of the library defines itself.
 defined=$("$nm" --defined-only "$library" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u)

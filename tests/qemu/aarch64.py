@@ -9,6 +9,9 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from boards import Tests, say  # noqa: E402
+
 # The processor, and the tables that it runs, best first.
 PROCESSORS = [
     ("max", ["neon-i8mm", "neon-dotprod", "neon", "scalar"]),
@@ -24,25 +27,8 @@ MODELS = {
 }
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 def under_qemu(processor, *line, **more):
     return subprocess.run(["qemu-aarch64", "-cpu", processor, *line], capture_output=True, timeout=300, **more)
-
-
-class Tests:
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-
-    def check(self, truth, what):
-        if truth:
-            self.passed += 1
-        else:
-            self.failed += 1
-            say(f"  failed: {what}")
-        return truth
 
 
 def unit_tests(tests, program, processor, best):
