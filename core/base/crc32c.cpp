@@ -189,9 +189,4 @@ uint32_t crc32c_portable(uint32_t crc, const void* bytes, size_t count) {
     return ~by_table(~crc, static_cast<const uint8_t*>(bytes), count);
 }
 
-uint32_t crc32c_behind(uint64_t bytes) { return power(bytes); }
-
-// The register begins and ends inverted; in the sum of two values that cancels out, as it does in the values themselves.
-uint32_t crc32c_join(uint32_t first, uint32_t second, uint32_t behind) { return times(behind, first) ^ second; }
-
 }  // namespace linnet

@@ -10,9 +10,5 @@ namespace linnet {
 uint32_t crc32c(uint32_t crc, const void* bytes, size_t count);
 // The same by table alone, as on a processor without an instruction for it.
 uint32_t crc32c_portable(uint32_t crc, const void* bytes, size_t count);
-// The value for two stretches of bytes, one behind the other, from the values for each: so several threads can share the work.
-// `behind`: crc32c_behind(length of the second), which takes about as long as a thousand bytes do.
-uint32_t crc32c_join(uint32_t first, uint32_t second, uint32_t behind);
-uint32_t crc32c_behind(uint64_t bytes);
 
 }  // namespace linnet
