@@ -4,7 +4,7 @@ find_path(DOCTEST_INCLUDE doctest/doctest.h PATHS /usr/include /usr/local/includ
 # The host's headers must not be seen, so a folder with a link to this one.
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/doctest_include)
 file(CREATE_LINK ${DOCTEST_INCLUDE}/doctest ${CMAKE_BINARY_DIR}/doctest_include/doctest SYMBOLIC)
-file(GLOB LINNET_CROSS_UNIT CONFIGURE_DEPENDS unit/main.cpp unit/test_kernels_*.cpp unit/test_math.cpp unit/test_crc32c.cpp
+file(GLOB LINNET_CROSS_UNIT CONFIGURE_DEPENDS unit/main.cpp unit/test_kernels_*.cpp unit/test_math.cpp unit/test_crc32c.cpp unit/test_checksum.cpp
   unit/test_sampler.cpp unit/test_fake_platform.cpp unit/test_platform.cpp unit/test_storage.cpp)
 add_executable(linnet_unit ${LINNET_CROSS_UNIT})
 target_include_directories(linnet_unit SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/doctest_include)
