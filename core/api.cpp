@@ -23,6 +23,10 @@ static_assert(LINNET_UNSUPPORTED == static_cast<int>(Status::unsupported));
 
 Status prepare(const linnet_platform& platform, const linnet_options& options, FileHeader& header, ModelLayout& layout,
                Settings& settings, linnet_plan& plan, Error& error) {
+    // First of all: of another version's table nothing else may be looked at or called.
+    if (platform.version != LINNET_PLATFORM_VERSION || platform.read == nullptr) {
+        return error.fail(Status::bad_argument) << "The platform has the wrong version or no read function.";
+    }
     if (Status status = linnet::read_header(platform, header, error); status != Status::ok) return status;
     if (Status status = linnet::settle(platform, options, header, settings, error); status != Status::ok) return status;
     if (Status status = linnet::read_layout(platform, header, layout, nullptr, error); status != Status::ok) return status;

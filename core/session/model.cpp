@@ -107,9 +107,6 @@ Status settle(const linnet_platform& platform, const linnet_options& options, co
         return error.fail(Status::bad_argument) << "linnet_options.version is " << options.version << "; this is version "
                                                 << LINNET_API_VERSION << ". Start from linnet_default_options().";
     }
-    if (platform.version != LINNET_PLATFORM_VERSION || platform.read == nullptr) {
-        return error.fail(Status::bad_argument) << "The platform has the wrong version or no read function.";
-    }
     if ((platform.begin_read == nullptr) != (platform.wait == nullptr)) {
         return error.fail(Status::bad_argument) << "The platform must give both begin_read and wait, or neither.";
     }

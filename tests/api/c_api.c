@@ -22,6 +22,12 @@ static int32_t read_bytes(void* context, uint64_t offset, void* to, size_t bytes
     return 0;
 }
 
+static int32_t never(void* context, uint64_t offset, void* to, size_t bytes) {
+    (void)context, (void)offset, (void)to, (void)bytes;
+    expect(0, "a platform of another version is not called");
+    return -1;
+}
+
 int main(void) {
     linnet_platform platform;
     linnet_options options = linnet_default_options();
@@ -34,6 +40,16 @@ int main(void) {
 
     expect(linnet_make_plan(&platform, &options, &plan, &error) == LINNET_BAD_FILE, "a file of another kind is a bad file");
     expect(strstr(error.text, "linnet convert") != NULL, "the sentence says what to do");
+
+    /* Neither may be called: of another version's table nobody knows where `read` is. */
+    platform.read = NULL;
+    expect(linnet_make_plan(&platform, &options, &plan, &error) == LINNET_BAD_ARGUMENT, "a platform without read is refused");
+    platform.read = never;
+    platform.version = LINNET_PLATFORM_VERSION + 1;
+    expect(linnet_make_plan(&platform, &options, &plan, &error) == LINNET_BAD_ARGUMENT,
+           "a platform of another version is refused");
+    platform.version = LINNET_PLATFORM_VERSION;
+    platform.read = read_bytes;
 
     platform.file_bytes = 100;
     expect(linnet_make_plan(&platform, &options, &plan, &error) == LINNET_BAD_FILE, "a short file is a bad file");
