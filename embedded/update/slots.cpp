@@ -90,27 +90,37 @@ Status Slots::read_state(StateRecord& state, Error& error) {
     if (Status status = read_newest(0, state_magic, state, found, error); status != Status::ok) return status;
     const bool sensible = found && state.version == update_version && state.active < 2 &&
                           state.slots[0].bytes <= slot_bytes() && state.slots[1].bytes <= slot_bytes();
+    if (sensible && state.slot_windows != slot_bytes() / update_window) {
+        return error.fail(Status::bad_file)
+               << "The device's slots were made for another size of it: it has " << device_->blocks << " blocks of "
+               << device_->block_bytes << " bytes now. Give it the size that it had.";
+    }
     if (sensible) return Status::ok;
     return error.fail(Status::bad_file)
            << "The device has no two slots for models, or those of another version. Format it first.";
 }
 
-Status Slots::write_state(StateRecord& state, Error& error) { return write_older(0, state, error); }
+Status Slots::write_state(StateRecord& state, Error& error) {
+    state.slot_windows = static_cast<uint32_t>(slot_bytes() / update_window);
+    return write_older(0, state, error);
+}
 
-Status Slots::read_progress(ProgressRecord& progress, bool& found, Error& error) {
-    if (Status status = read_newest(state_blocks, progress_magic, progress, found, error); status != Status::ok) return status;
+void Slots::read_progress(ProgressRecord& progress, bool& found) {
+    progress = {};
+    Error unread;
+    bool whole = false;
+    if (read_newest(state_blocks, progress_magic, progress, whole, unread) != Status::ok) progress = {};
     // A record of zero bytes is what clear_progress leaves.
-    if (found && progress.header.new_bytes == 0) found = false;
-    return Status::ok;
+    found = progress.header.new_bytes != 0;
 }
 
 Status Slots::write_progress(ProgressRecord& progress, Error& error) { return write_older(state_blocks, progress, error); }
 
 Status Slots::clear_progress(Error& error) {
-    ProgressRecord progress{};
+    ProgressRecord progress;
     bool found = false;
-    if (Status status = read_newest(state_blocks, progress_magic, progress, found, error); status != Status::ok) return status;
-    if (!found || progress.header.new_bytes == 0) return Status::ok;
+    read_progress(progress, found);
+    if (!found) return Status::ok;
     const uint64_t number = progress.number;
     progress = {};
     memcpy(progress.magic, progress_magic, sizeof progress.magic);

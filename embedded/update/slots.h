@@ -19,8 +19,9 @@ public:
     Status read_state(StateRecord& state, Error& error);
     // Numbers the record, writes it over the older one, and returns when it is safe.
     Status write_state(StateRecord& state, Error& error);
-    // False where no update is under way.
-    Status read_progress(ProgressRecord& progress, bool& found, Error& error);
+    // The newest record that is whole, its number 0 where none is; `found` is false where no update is under way. Blocks that cannot
+    // be read have no progress: that costs an update its beginning, and no start its model.
+    void read_progress(ProgressRecord& progress, bool& found);
     Status write_progress(ProgressRecord& progress, Error& error);
     // No update is under way any more.
     Status clear_progress(Error& error);

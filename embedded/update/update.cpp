@@ -80,6 +80,8 @@ Status check_header(const linnet_update& update, const UpdateHeader& header, Err
     }
     if (header.new_bytes == 0 || header.total_bytes < sizeof header)
         return error.fail(Status::bad_file) << "The update is empty.";
+    // Else its records could copy from anywhere on the device.
+    if (full && header.old_bytes != 0) return error.fail(Status::bad_file) << "The update is a full one, and names a base.";
     if (header.new_bytes > update.slots.slot_bytes()) {
         return error.fail(Status::does_not_fit) << "The new model has " << header.new_bytes
                                                 << " bytes; a slot of this device holds " << update.slots.slot_bytes() << '.';
@@ -133,7 +135,11 @@ Status close_window(linnet_update& update, Error& error) {
 Status take_record(linnet_update& update, Error& error) {
     const UpdateRecord& record = update.record;
     const size_t within = static_cast<size_t>(update.new_offset % update_window);
-    if (linnet::crc32c(0, update.window + within, record.bytes) != record.crc) return damaged(error, update.update_offset);
+    if (linnet::crc32c(0, update.window + within, record.bytes) != record.crc) {
+        if (record.action == static_cast<uint32_t>(UpdateAction::literal)) return damaged(error, update.update_offset);
+        return error.fail(Status::bad_file) << "The model in use is damaged near byte " << record.old_offset
+                                            << ": no difference can be made to it. Use a full update.";
+    }
     update.update_offset += sizeof record;
     if (record.action == static_cast<uint32_t>(UpdateAction::literal)) update.update_offset += record.bytes;
     update.new_offset += record.bytes;
@@ -226,7 +232,7 @@ linnet_status linnet_update_open(void* memory, const linnet_block_device* device
         Status status = update->slots.open(*device, update->window + update_window, inner);
         if (status == Status::ok) status = update->slots.read_state(update->state, inner);
         bool found = false;
-        if (status == Status::ok) status = update->slots.read_progress(update->progress, found, inner);
+        if (status == Status::ok) update->slots.read_progress(update->progress, found);
         // A cut right after a switch leaves the progress of what is in use.
         const linnet::SlotRecord& active = update->state.slots[update->state.active];
         if (!found || (active.bytes != 0 && update->progress.header.release <= active.release)) update->progress = {};
@@ -301,6 +307,10 @@ linnet_status linnet_update_begin(linnet_update* update, const void* bytes, size
         update->running = false;
         if (count != sizeof header) return inner.fail(Status::bad_argument) << "An update's header has 256 bytes.";
         memcpy(&header, bytes, sizeof header);
+        // A write of the state that failed may have come through all the same: what stands there says which slot is in use.
+        StateRecord there;
+        if (Status status = update->slots.read_state(there, inner); status != Status::ok) return status;
+        update->state = there;
         if (Status status = check_header(*update, header, inner); status != Status::ok) return status;
         if (update->state.on_trial != 0) {
             return inner.fail(Status::bad_argument)
@@ -308,7 +318,7 @@ linnet_status linnet_update_begin(linnet_update* update, const void* bytes, size
         }
         ProgressRecord& progress = update->progress;
         bool found = false;
-        if (Status status = update->slots.read_progress(progress, found, inner); status != Status::ok) return status;
+        update->slots.read_progress(progress, found);
         const bool again = found && update->state.slots[update->spare()].bytes == 0 &&
                            memcmp(&progress.header, &header, sizeof header) == 0 && progress.new_offset <= header.new_bytes &&
                            progress.update_offset <= header.total_bytes &&
@@ -321,13 +331,17 @@ linnet_status linnet_update_begin(linnet_update* update, const void* bytes, size
                 if (Status status = update->slots.write_state(state, inner); status != Status::ok) return status;
                 update->state = state;
             }
-            const uint64_t number = found ? progress.number : 0;
+            // Numbers go on from those of an update that ended, so that what is written now is the newest.
+            const uint64_t number = progress.number;
             progress = {};
             memcpy(progress.magic, linnet::progress_magic, sizeof progress.magic);
             progress.number = number;
             progress.header = header;
             progress.update_offset = sizeof header;
-            if (Status status = update->slots.write_progress(progress, inner); status != Status::ok) return status;
+            // Where none could be read both blocks are written: no older record is left that another time might find.
+            for (int i = number == 0 ? 0 : 1; i < 2; ++i) {
+                if (Status status = update->slots.write_progress(progress, inner); status != Status::ok) return status;
+            }
         }
         update->record_got = update->literal_got = 0;
         update->new_offset = update->saved_offset = progress.new_offset;

@@ -19,6 +19,8 @@
  * (it does not open, or the board hangs and is reset) is left for the one before it after LINNET_UPDATE_TRIES starts. Of the device is
  * asked what platform/block_device.h says, no more: blocks that are being written may hold anything afterwards.
  *
+ * A model that was damaged after it was installed is mended by an update of a newer release, and not by a difference to it.
+ *
  * No heap, no globals. Signatures are Ed25519 and hashes SHA-256, by libsodium. One thread. */
 #ifndef LINNET_UPDATE_H
 #define LINNET_UPDATE_H
@@ -83,7 +85,8 @@ linnet_status linnet_update_begin(linnet_update* update, const void* header, siz
                                   linnet_error* error);
 /* The next bytes of the update. A failure of the device leaves the update as it was at the last `begin`, for another one. */
 linnet_status linnet_update_feed(linnet_update* update, const void* bytes, size_t count, linnet_error* error);
-/* All has come: compares the whole model with its hash, and switches to it, on trial. LINNET_BAD_FILE: what was written is not the model,
+/* All has come: compares the whole model with its hash (reading all of it; a watchdog is fed in the device's `read`), and switches to it,
+ * on trial. LINNET_BAD_FILE: what was written is not the model,
  * and nothing has been switched. */
 linnet_status linnet_update_finish(linnet_update* update, linnet_error* error);
 

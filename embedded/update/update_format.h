@@ -67,8 +67,9 @@ struct StateRecord {
     uint32_t on_trial;
     uint32_t tries;
     SlotRecord slots[2];
-    uint32_t reserved;
-    uint32_t crc;  // CRC-32C of the bytes before it
+    uint32_t
+        slot_windows;  // a slot's size in update_window: a device that has become larger or smaller has its slots elsewhere
+    uint32_t crc;      // CRC-32C of the bytes before it
 };
 static_assert(sizeof(StateRecord) == 136);
 inline constexpr char state_magic[8] = {'\x89', 'L', 'N', 'S', 'L', 'O', 'T', '\n'};

@@ -8,10 +8,11 @@ namespace {
 
 constexpr int32_t no_power = 19;
 constexpr int32_t outside = 22;
+constexpr int32_t unreadable = 5;
 
 }  // namespace
 
-FakeDevice::FakeDevice(uint32_t block_bytes, uint64_t blocks) : bytes_(block_bytes * blocks, 0xff) {
+FakeDevice::FakeDevice(uint32_t block_bytes, uint64_t blocks) : bytes_(block_bytes * blocks, 0xff), unreadable_(blocks, false) {
     device_.context = this;
     device_.block_bytes = block_bytes;
     device_.blocks = blocks;
@@ -43,7 +44,8 @@ uint64_t FakeDevice::random() {
 void FakeDevice::tear(uint8_t* at, const uint8_t* from, size_t bytes) {
     const size_t half_of_blocks = bytes / device_.block_bytes / 2 * device_.block_bytes;
     switch (torn_) {
-        case Torn::old: break;
+        case Torn::old:
+        case Torn::unreadable: break;
         case Torn::changed: memcpy(at, from, bytes); break;
         case Torn::half: memcpy(at, from, bytes / 2 + device_.block_bytes / 4); break;
         case Torn::noise:
@@ -57,6 +59,9 @@ int32_t FakeDevice::read(void* context, uint64_t first, void* to, uint32_t count
     FakeDevice& self = *static_cast<FakeDevice*>(context);
     if (self.off_) return no_power;
     if (first > self.device_.blocks || count > self.device_.blocks - first) return outside;
+    for (uint64_t block = first; block < first + count; ++block) {
+        if (self.unreadable_[block]) return unreadable;
+    }
     memcpy(to, self.bytes_.data() + first * self.device_.block_bytes, size_t{count} * self.device_.block_bytes);
     return 0;
 }
@@ -69,6 +74,8 @@ int32_t FakeDevice::write(void* context, uint64_t first, const void* from, uint3
     const size_t bytes = size_t{count} * self.device_.block_bytes;
     uint8_t* at = self.bytes_.data() + offset;
     self.writes_ += 1;
+    const bool cut = self.writes_ == self.cut_ && self.torn_ == Torn::unreadable;
+    for (uint64_t block = first; block < first + count; ++block) self.unreadable_[block] = cut;
     if (self.writes_ == self.cut_) {
         self.tear(at, static_cast<const uint8_t*>(from), bytes);
         // Later writes first, so that each lost one leaves what was there before it.

@@ -9,7 +9,7 @@
 namespace linnet {
 
 // What is in the blocks that were being written when the power went.
-enum class Torn { old, changed, half, noise, backwards };
+enum class Torn { old, changed, half, noise, backwards, unreadable };
 
 class FakeDevice {
 public:
@@ -29,6 +29,7 @@ public:
     //   half       its first half of bytes, in the middle of a block
     //   noise      blocks of random bytes, no two the same
     //   backwards  the second half of its blocks, and not the first
+    //   unreadable blocks that cannot be read until they are written again
     // With `cache`, writes since the last sync are lost as well, every other one of them at least: a device that keeps them in a cache.
     void cut_at(uint64_t number, Torn torn, bool cache);
     // The power is back. What was lost stays lost.
@@ -47,6 +48,7 @@ private:
     };
     linnet_block_device device_{};
     std::vector<uint8_t> bytes_;
+    std::vector<bool> unreadable_;  // blocks
     std::vector<Unsynced> unsynced_;
     uint64_t writes_ = 0;
     uint64_t syncs_ = 0;

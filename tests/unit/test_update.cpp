@@ -168,7 +168,7 @@ TEST_CASE("a power cut at every write leaves a good model, and the update is tak
     for (const uint32_t block_bytes : {512u, 4096u}) {
         const auto fresh_device = device_with(old, block_bytes);
         for (const Bytes& update : updates) {
-            for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards}) {
+            for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable}) {
                 for (const bool cache : {false, true}) {
                     for (uint64_t number = 1;; ++number) {
                         FakeDevice device(block_bytes, fresh_device->device().blocks);
@@ -219,7 +219,7 @@ TEST_CASE("a power cut at every write of a roll back, and of what comes before a
     const Bytes third = update_to(models[2], nullptr, 3);
     const auto first_device = device_with(models[0], 512);
     uint64_t cuts = 0;
-    for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards}) {
+    for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable}) {
         for (const bool cache : {false, true}) {
             for (uint64_t number = 1;; ++number) {
                 FakeDevice device(512, first_device->device().blocks);
@@ -259,6 +259,80 @@ TEST_CASE("a power cut at every write of a roll back, and of what comes before a
         }
     }
     CHECK(cuts > 150);
+}
+
+TEST_CASE("a power cut at every write of the first update of all leaves a device that takes it") {
+    const Bytes model = random_bytes(90000, 7);
+    const Bytes update = update_to(model, nullptr, 1);
+    uint64_t cuts = 0;
+    for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable}) {
+        for (uint64_t number = 1;; ++number) {
+            FakeDevice device(512, (slots_from + 2 * slot_room) / 512);
+            Bytes workspace(LINNET_UPDATE_WORKSPACE_BYTES);
+            Board board(device);
+            REQUIRE(linnet_update_format(&device.device(), workspace.data(), &board.error) == LINNET_OK);
+            device.cut_at(number, torn, false);
+            REQUIRE(board.start() == LINNET_OK);
+            if (board.take(update, 5000) == LINNET_OK) break;
+            ++cuts;
+            device.power_on();
+            REQUIRE(board.start() == LINNET_OK);
+            linnet_update_slot slot;
+            if (linnet_update_boot(board.update, &slot, &board.error) != LINNET_OK) {
+                REQUIRE(board.take(update, 5000) == LINNET_OK);
+                REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+            }
+            REQUIRE((board.model_of(slot) == model));
+        }
+    }
+    CHECK(cuts > 40);
+}
+
+TEST_CASE("a write that is reported as failed and came through all the same costs no model") {
+    const Bytes old = random_bytes(50000, 7);
+    const Bytes fresh = random_bytes(120000, 8);
+    const Bytes third = update_to(random_bytes(130000, 9), nullptr, 3);
+    const Bytes update = update_to(fresh, nullptr, 2);
+    const auto fresh_device = device_with(old, 512);
+    for (uint64_t number = 1;; ++number) {
+        FakeDevice device(512, fresh_device->device().blocks);
+        device.bytes() = fresh_device->bytes();
+        Board board(device);
+        REQUIRE(board.start() == LINNET_OK);
+        device.cut_at(number, Torn::changed, false);
+        if (board.take(update, 5000) == LINNET_OK) break;
+        // Nobody resets the board: the next update begins, and breaks off.
+        device.power_on();
+        uint64_t offset = 0;
+        if (linnet_update_begin(board.update, third.data(), LINNET_UPDATE_HEADER_BYTES, &offset, &board.error) == LINNET_OK)
+            REQUIRE(linnet_update_feed(board.update, third.data() + offset, 70000, &board.error) == LINNET_OK);
+        linnet_update_slot slot;
+        REQUIRE(board.start() == LINNET_OK);
+        REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+        REQUIRE((board.model_of(slot) == (slot.release == 1 ? old : fresh)));
+    }
+}
+
+TEST_CASE("an update that has begun is under way, also after others") {
+    const Bytes old = random_bytes(50000, 7);
+    for (const size_t bytes : {size_t{20000}, size_t{40000}, size_t{70000}}) {
+        auto device = device_with(old, 512);
+        Board board(*device);
+        uint64_t offset = 0;
+        for (uint64_t release = 2; release < 5; ++release) {
+            const Bytes update = update_to(random_bytes(bytes, static_cast<uint32_t>(release)), nullptr, release);
+            REQUIRE(board.start() == LINNET_OK);
+            REQUIRE(linnet_update_begin(board.update, update.data(), LINNET_UPDATE_HEADER_BYTES, &offset, &board.error) ==
+                    LINNET_OK);
+            REQUIRE(board.start() == LINNET_OK);
+            CHECK(board.state().under_way == 1);
+            CHECK(board.state().under_way_of == bytes);
+            REQUIRE(board.take(update, 5000) == LINNET_OK);
+            REQUIRE(linnet_update_confirm(board.update, &board.error) == LINNET_OK);
+            REQUIRE(board.start() == LINNET_OK);
+            CHECK(board.state().under_way == 0);
+        }
+    }
 }
 
 TEST_CASE("a model that does not open is left for the one before it") {
@@ -335,6 +409,26 @@ TEST_CASE("an update that is not to be trusted, or not for this device, changes 
         }
         CHECK(board.take(update, 5000) == LINNET_OK);
     }
+    SUBCASE("a full one, signed, that names a base to copy from") {
+        UpdateHeader header;
+        memcpy(&header, update.data(), sizeof header);
+        header.old_bytes = UINT64_MAX;
+        uint8_t message[16 + update_signed_bytes];
+        memcpy(message, update_signed_prefix, 16);
+        memcpy(message + 16, &header, update_signed_bytes);
+        crypto_sign_ed25519_detached(header.signature, nullptr, message, sizeof message, trusted().secret);
+        memcpy(update.data(), &header, sizeof header);
+        refuse(update, LINNET_BAD_FILE);
+    }
+    SUBCASE("a difference to a model that the storage has damaged: the sentence says what helps") {
+        Bytes longer = old;
+        longer.resize(old.size() + 5000, 3);
+        const Bytes difference = update_to(longer, &old, 2);
+        const linnet_update_slot active = board.state().slots[board.state().active];
+        for (size_t i = 0; i < 4096; i += 64) device->bytes()[static_cast<size_t>(active.first_block) * 512 + i] ^= 1;
+        CHECK(board.take(difference, 5000) == LINNET_BAD_FILE);
+        CHECK(std::string(board.error.text).find("full update") != std::string::npos);
+    }
     SUBCASE("records with right checksums that ask for what is not there") {
         const Bytes difference = update_to(fresh, &old, 2);
         const auto hostile = [&](UpdateAction action, uint32_t bytes, uint64_t old_offset) {
@@ -382,4 +476,15 @@ TEST_CASE("a device without two slots says so") {
     FakeDevice small(512, 2048);
     Board other(small);
     CHECK(other.start() == LINNET_DOES_NOT_FIT);
+}
+
+TEST_CASE("a device of another size than it was formatted with is not taken for one whose slots are elsewhere") {
+    const auto device = device_with(random_bytes(50000, 7), 512);
+    for (const uint64_t blocks : {device->device().blocks * 2, device->device().blocks - 128}) {
+        FakeDevice other(512, blocks);
+        std::copy_n(device->bytes().begin(), std::min(device->bytes().size(), other.bytes().size()), other.bytes().begin());
+        Board board(other);
+        CHECK(board.start() == LINNET_BAD_FILE);
+        CHECK(std::string(board.error.text).find("size") != std::string::npos);
+    }
 }
