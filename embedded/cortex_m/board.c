@@ -40,7 +40,9 @@ uint64_t board_microseconds(void) {
         before = seconds_64th;
         count = SYST_CVR;
     } while (before != seconds_64th);
-    return (uint64_t)before * 15625 + (uint64_t)(CLOCK_HZ / 64 - 1 - count) * 1000000 / CLOCK_HZ;
+    /* It counts down, and a 64th of a second begins at 0: that is where the interrupt comes, and where board_start leaves it. */
+    const uint32_t passed = count == 0 ? 0 : CLOCK_HZ / 64 - count;
+    return (uint64_t)before * 15625 + (uint64_t)passed * 1000000 / CLOCK_HZ;
 }
 
 void board_end(int32_t code) { linnet_semihosting_exit(code); }

@@ -12,8 +12,6 @@
 #define SYST_CSR REGISTER(0xe000e010u)
 #define SYST_RVR REGISTER(0xe000e014u)
 #define SYST_CVR REGISTER(0xe000e018u)
-#define ICSR REGISTER(0xe000ed04u)
-#define ICSR_PENDSTSET (1u << 26)
 
 void board_systick(void);
 
