@@ -80,7 +80,7 @@ linnet_status linnet_open(const linnet_platform* platform, const linnet_options*
         FileHeader header;
         ModelLayout layout;
         Settings settings{};
-        linnet_plan plan;
+        linnet_plan plan{};
         if (Status status = prepare(*platform, *options, header, layout, settings, plan, inner); status != Status::ok) {
             return status;
         }
