@@ -22,6 +22,9 @@
 #include <bit>
 #include <cstdint>
 
+// For what files compiled for several instruction sets include: no copy of it is left for the linker to share.
+#define LINNET_INLINE __attribute__((always_inline)) static inline
+
 namespace linnet {
 
 inline constexpr uint32_t lane_count = 16;

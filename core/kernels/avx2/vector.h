@@ -10,8 +10,6 @@
 
 #include "core/kernels/lanes.h"
 
-#define LINNET_INLINE __attribute__((always_inline)) static inline
-
 namespace linnet::avx2 {
 
 // Eight f16 to f32, by the rule of half_to_float (bits to their places, then times 2^112).

@@ -4,6 +4,7 @@
 // (value + 8), int8: bytes are value + 128; the sum begins with -8 or -128 times the sum of the activations.
 #include "core/kernels/avx512/avx512.h"
 #include "core/kernels/avx512/vector.h"
+#include "core/kernels/generic/walk.h"
 
 namespace linnet::avx512 {
 
@@ -11,19 +12,8 @@ namespace {
 
 constexpr uint32_t tile_tokens = 8;  // tokens that share one unpacking of the weights
 
-// One token's activations, as the loops below walk over them.
-struct Token {
-    const int8_t* values;
-    const float* scales;
-    const int32_t* sums;
-};
-
-// A block of 16 rows: spans of two groups, each 64 bytes of scales and then the steps (of 32 columns) of its values.
-struct Block {
-    const uint8_t* at;
-    uint32_t steps;
-    uint32_t steps_in_group;  // 1, 2, 4
-};
+using generic::Block;
+using generic::Token;
 
 // Asks for the 64 bytes that come 4 KB later, in this block or one of the next, which follow it without a gap. (A request
 // beyond the last block is not an access.) Without this the processor's own prefetcher reaches 60 to 80 % of the memory's
@@ -163,10 +153,7 @@ void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, f
                 tile_of_f32(count, block.at, matrix.columns, from, out);
             } else {
                 Token from[tile_tokens];
-                for (uint32_t t = 0; t < count; ++t) {
-                    const size_t at = token + t;
-                    from[t] = {x.values + at * x.padded, x.scales + at * steps, x.sums + at * steps};
-                }
+                for (uint32_t t = 0; t < count; ++t) from[t] = generic::token_at(x, token + t);
                 if (int4) {
                     steps_in_group == 1 ? tile_of<true, true>(count, block, from, out)
                                         : tile_of<true, false>(count, block, from, out);

@@ -5,6 +5,7 @@
 // The float part goes over four rows at a time. Where every activation scale is zero or at least 2^-64, all sums of products
 // with them are multiples of 2^-87, and those with f16 scales (multiples of 2^-24) multiples of 2^-111: none is subnormal. A
 // token with smaller scales is plain code's, and so are f32 matrices.
+#include "core/kernels/generic/walk.h"
 #include "core/kernels/helium/helium.h"
 #include "core/kernels/helium/vector.h"
 #include "core/kernels/scalar/scalar.h"
@@ -15,12 +16,7 @@ namespace {
 
 constexpr uint32_t tile_tokens = 2;  // that share one unpacking of the weights: their activations stay in registers
 
-// One token's activations, as the loops below walk over them.
-struct Token {
-    const int8_t* values;
-    const float* scales;
-    const int32_t* sums;
-};
+using generic::Token;
 
 // Four words at `from` and 1, 2, 3 times `apart` bytes behind it.
 LINNET_INLINE int8x16_t load_words(const void* from, uint32x4_t offsets) {
@@ -129,8 +125,7 @@ void matmul(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, f
         Token from[tile_tokens];
         if (matrix.format != TensorFormat::f32_packed) {
             for (; count < tile_tokens && token + count < tokens; ++count) {
-                const size_t at = token + count;
-                from[count] = {x.values + at * x.padded, x.scales + at * steps, x.sums + at * steps};
+                from[count] = generic::token_at(x, token + count);
                 if (!all_from(from[count].scales, steps, -64)) break;
             }
         }

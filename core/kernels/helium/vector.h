@@ -13,8 +13,6 @@
 
 #include "core/kernels/lanes.h"
 
-#define LINNET_INLINE __attribute__((always_inline)) static inline
-
 namespace linnet::helium {
 
 // exp as lanes.h defines it. Subnormal numbers come up only where they do not matter: in x, of which exp is 1 then; in r, its

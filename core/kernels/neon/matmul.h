@@ -6,24 +6,14 @@
 // layouts: Rows has four rows of one token in a sum, Pairs two rows of two tokens.
 #pragma once
 
+#include "core/kernels/generic/walk.h"
 #include "core/kernels/kernels.h"
 #include "core/kernels/neon/vector.h"
 
 namespace linnet::neon {
 
-// One token's activations, as the loops below walk over them.
-struct Token {
-    const int8_t* values;
-    const float* scales;
-    const int32_t* sums;
-};
-
-// A block of 16 rows: spans of two groups, each 64 bytes of scales and then the steps (of 32 columns) of its values.
-struct Block {
-    const uint8_t* at;
-    uint32_t steps;
-    uint32_t steps_in_group;  // 1, 2, 4
-};
+using generic::Block;
+using generic::Token;
 
 struct Rows {
     static constexpr uint32_t tokens = 1;  // of a sum
@@ -172,10 +162,7 @@ LINNET_INLINE void matmul_integers(const PackedMatrix& matrix, const Activations
         for (uint32_t token = 0; token < tokens;) {
             Token from[most];
             uint32_t count = tokens - token < most ? tokens - token : most;
-            for (uint32_t t = 0; t < count; ++t) {
-                const size_t at = token + t;
-                from[t] = {x.values + at * x.padded, x.scales + at * steps, x.sums + at * steps};
-            }
+            for (uint32_t t = 0; t < count; ++t) from[t] = generic::token_at(x, token + t);
             if (count == 1) {
                 count = int4 ? tile_of<Dots4>(1, block, from, out) : tile_of<Dots8>(1, block, from, out);
             } else {

@@ -11,8 +11,6 @@
 
 #include "core/kernels/lanes.h"
 
-#define LINNET_INLINE __attribute__((always_inline)) static inline
-
 namespace linnet::neon {
 
 // Four f16 to f32, by the rule of half_to_float (bits to their places, then times 2^112).

@@ -2,6 +2,7 @@
 // (wasm_simd128/matmul.cpp and wasm_relaxed/matmul.cpp). Lanes are rows: a quarter of a block is 4 rows of 4 columns.
 #pragma once
 
+#include "core/kernels/generic/walk.h"
 #include "core/kernels/kernels.h"
 #include "core/kernels/wasm_simd128/vector.h"
 
@@ -9,19 +10,8 @@ namespace linnet::wasm_simd128 {
 
 inline constexpr uint32_t tile_tokens = 4;  // tokens that share one unpacking of the weights
 
-// One token's activations, as the loops below walk over them.
-struct Token {
-    const int8_t* values;
-    const float* scales;
-    const int32_t* sums;
-};
-
-// A block of 16 rows: spans of two groups, each 64 bytes of scales and then the steps (of 32 columns) of its values.
-struct Block {
-    const uint8_t* at;
-    uint32_t steps;
-    uint32_t steps_in_group;  // 1, 2, 4
-};
+using generic::Block;
+using generic::Token;
 
 // Weight times activation over 32 columns: exact. Bytes are value + 128, taken as two planes of 16-bit lanes: columns 0 and 2,
 // columns 1 and 3. In both tables: a relaxed dot has room for 7 bits only.
@@ -164,10 +154,7 @@ void matmul_with(const PackedMatrix& matrix, const Activations& x, uint32_t toke
                            : tile_f32<2>(block.at, matrix.columns, from, out);
             } else {
                 Token from[tile_tokens];
-                for (uint32_t t = 0; t < count; ++t) {
-                    const size_t at = token + t;
-                    from[t] = {x.values + at * x.padded, x.scales + at * steps, x.sums + at * steps};
-                }
+                for (uint32_t t = 0; t < count; ++t) from[t] = generic::token_at(x, token + t);
                 if (int4) {
                     steps_in_group == 1 ? tile_of<Int4, true>(count, block, from, out)
                                         : tile_of<Int4, false>(count, block, from, out);

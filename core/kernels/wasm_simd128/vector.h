@@ -9,8 +9,6 @@
 
 #include "core/kernels/lanes.h"
 
-#define LINNET_INLINE __attribute__((always_inline)) static inline
-
 namespace linnet::wasm_simd128 {
 
 // A mask of one 16-bit value in every lane. It is loaded from memory through a pointer that the compiler cannot see through:
