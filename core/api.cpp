@@ -17,10 +17,6 @@ using linnet::Status;
 
 namespace {
 
-static_assert(sizeof(linnet_error{}.text) >= Error::capacity);
-static_assert(LINNET_DOES_NOT_FIT == static_cast<int>(Status::does_not_fit));
-static_assert(LINNET_UNSUPPORTED == static_cast<int>(Status::unsupported));
-
 Status prepare(const linnet_platform& platform, const linnet_options& options, FileHeader& header, ModelLayout& layout,
                Settings& settings, linnet_plan& plan, Error& error) {
     // First of all: of another version's table nothing else may be looked at or called.

@@ -3,13 +3,16 @@
 #include <sodium/crypto_hash_sha256.h>
 #include <sodium/crypto_sign_ed25519.h>
 
+#include <cstddef>
 #include <cstring>
 #include <new>
 
 #include "core/base/crc32c.h"
+#include "core/guarded.h"
 #include "embedded/update/slots.h"
 
 using linnet::Error;
+using linnet::guarded;
 using linnet::ProgressRecord;
 using linnet::Slots;
 using linnet::StateRecord;
@@ -44,22 +47,9 @@ static_assert(sizeof(linnet_update) <= LINNET_UPDATE_OBJECT_BYTES);
 
 namespace {
 
-template <typename Body>
-linnet_status guarded(linnet_error* out, Body body) {
-    Error inner;
-    const Status status = body(inner);
-    if (out != nullptr) {
-        out->status = static_cast<linnet_status>(status);
-        memcpy(out->text, inner.text(), sizeof out->text);
-    }
-    return static_cast<linnet_status>(status);
-}
-
 Status check_signature(const UpdateHeader& header, const uint8_t* key, Error& error) {
-    uint8_t message[16 + linnet::update_signed_bytes];
-    memcpy(message, linnet::update_signed_prefix, 16);
-    memcpy(message + 16, &header, linnet::update_signed_bytes);
-    if (key != nullptr && crypto_sign_ed25519_verify_detached(header.signature, message, sizeof message, key) == 0)
+    const linnet::SignedMessage message(header);
+    if (key != nullptr && crypto_sign_ed25519_verify_detached(header.signature, message.bytes, sizeof message.bytes, key) == 0)
         return Status::ok;
     return error.fail(Status::bad_file) << "The update is not signed with the key that this device trusts, or it is damaged.";
 }
@@ -154,8 +144,9 @@ Status check_record(const linnet_update& update, Error& error) {
     const uint64_t left = header.new_bytes - update.new_offset;
     const uint64_t room = update_window - update.new_offset % update_window;
     const bool copy = record.action == static_cast<uint32_t>(UpdateAction::copy);
-    if (linnet::crc32c(0, &record, 20) != record.record_crc || record.bytes == 0 || record.bytes > left ||
-        record.bytes > room || (!copy && record.action != static_cast<uint32_t>(UpdateAction::literal)) ||
+    if (linnet::crc32c(0, &record, offsetof(UpdateRecord, record_crc)) != record.record_crc || record.bytes == 0 ||
+        record.bytes > left || record.bytes > room ||
+        (!copy && record.action != static_cast<uint32_t>(UpdateAction::literal)) ||
         (copy && (record.old_offset > header.old_bytes || record.bytes > header.old_bytes - record.old_offset))) {
         return damaged(error, update.update_offset);
     }
@@ -194,15 +185,20 @@ Status feed(linnet_update& update, const uint8_t* bytes, size_t count, Error& er
     return Status::ok;
 }
 
+// The new state is the device's as soon as it stands there.
+Status change_state(linnet_update& update, StateRecord state, Error& error) {
+    Status status = update.slots.write_state(state, error);
+    if (status == Status::ok) update.state = state;
+    return status;
+}
+
 // Back to the other slot's model; the one on trial is given up.
 Status leave_trial(linnet_update& update, Error& error) {
     StateRecord state = update.state;
     state.slots[state.active] = {};
     state.active = 1 - state.active;
     state.on_trial = state.tries = 0;
-    Status status = update.slots.write_state(state, error);
-    if (status == Status::ok) update.state = state;
-    return status;
+    return change_state(update, state, error);
 }
 
 }  // namespace
@@ -268,8 +264,7 @@ linnet_status linnet_update_boot(linnet_update* update, linnet_update_slot* slot
             // Counted before the model is opened: a board that hangs in there is reset, and comes by here again.
             StateRecord state = update->state;
             state.tries += 1;
-            if (Status status = update->slots.write_state(state, inner); status != Status::ok) return status;
-            update->state = state;
+            if (Status status = change_state(*update, state, inner); status != Status::ok) return status;
         }
         linnet_update_state all;
         linnet_update_get_state(update, &all);
@@ -284,9 +279,7 @@ linnet_status linnet_update_confirm(linnet_update* update, linnet_error* error) 
         if (update->state.on_trial == 0) return Status::ok;
         StateRecord state = update->state;
         state.on_trial = state.tries = 0;
-        Status status = update->slots.write_state(state, inner);
-        if (status == Status::ok) update->state = state;
-        return status;
+        return change_state(*update, state, inner);
     });
 }
 
@@ -328,8 +321,7 @@ linnet_status linnet_update_begin(linnet_update* update, const void* bytes, size
             StateRecord state = update->state;
             if (state.slots[update->spare()].bytes != 0) {
                 state.slots[update->spare()] = {};
-                if (Status status = update->slots.write_state(state, inner); status != Status::ok) return status;
-                update->state = state;
+                if (Status status = change_state(*update, state, inner); status != Status::ok) return status;
             }
             // Numbers go on from those of an update that ended, so that what is written now is the newest.
             const uint64_t number = progress.number;
@@ -391,8 +383,7 @@ linnet_status linnet_update_finish(linnet_update* update, linnet_error* error) {
         state.tries = 0;
         state.active = update->spare();
         // This write is the switch.
-        if (Status status = update->slots.write_state(state, inner); status != Status::ok) return status;
-        update->state = state;
+        if (Status status = change_state(*update, state, inner); status != Status::ok) return status;
         // Progress that a cut leaves behind names a release that is no longer newer.
         Status status = update->slots.clear_progress(inner);
         if (status == Status::ok) update->progress = {};

@@ -10,7 +10,9 @@
 // itself and nothing else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace linnet {
 
@@ -35,8 +37,18 @@ struct UpdateHeader {
     uint8_t signature[64];  // Ed25519 over "linnet update 1\n" and the bytes before this
 };
 static_assert(sizeof(UpdateHeader) == 256);
-inline constexpr char update_signed_prefix[17] = "linnet update 1\n";
-inline constexpr uint32_t update_signed_bytes = 192;
+
+// What is signed: so that a signature is for this and nothing else, its bytes begin with words.
+struct SignedMessage {
+    static constexpr char prefix[17] = "linnet update 1\n";
+    uint8_t bytes[sizeof prefix - 1 + offsetof(UpdateHeader, signature)];
+
+    explicit SignedMessage(const UpdateHeader& header) {
+        memcpy(bytes, prefix, sizeof prefix - 1);
+        memcpy(bytes + sizeof prefix - 1, &header, offsetof(UpdateHeader, signature));
+    }
+};
+static_assert(sizeof(SignedMessage) == 208);
 
 enum class UpdateAction : uint32_t { literal = 1, copy = 2 };
 
@@ -67,9 +79,8 @@ struct StateRecord {
     uint32_t on_trial;
     uint32_t tries;
     SlotRecord slots[2];
-    uint32_t
-        slot_windows;  // a slot's size in update_window: a device that has become larger or smaller has its slots elsewhere
-    uint32_t crc;      // CRC-32C of the bytes before it
+    uint32_t slot_windows;  // a slot's size, in windows: on a device of another size the slots are elsewhere
+    uint32_t crc;           // CRC-32C of the bytes before it
 };
 static_assert(sizeof(StateRecord) == 136);
 inline constexpr char state_magic[8] = {'\x89', 'L', 'N', 'S', 'L', 'O', 'T', '\n'};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,37 @@ std::unique_ptr<FakeDevice> device_with(const Bytes& model, uint32_t block_bytes
     return device;
 }
 
+constexpr Torn all_torn[] = {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable};
+
+// Lives `life` on a device like `first` with the power cut at one write after the other, in every way. Each time the power then comes back
+// and a board starts, with a model in its slot: `after` looks at that. Returns the number of cuts. `life` is LINNET_OK when no write was
+// cut any more.
+uint64_t each_cut(FakeDevice& first, const std::function<linnet_status(Board&)>& life,
+                  const std::function<void(Board&, linnet_update_slot)>& after) {
+    uint64_t cuts = 0;
+    for (const Torn torn : all_torn) {
+        for (const bool cache : {false, true}) {
+            for (uint64_t number = 1;; ++number, ++cuts) {
+                FakeDevice device(first.device().block_bytes, first.device().blocks);
+                device.bytes() = first.bytes();
+                device.cut_at(number, torn, cache);
+                {
+                    Board board(device);
+                    if (life(board) == LINNET_OK) break;
+                    REQUIRE(device.off());
+                }
+                device.power_on();
+                Board board(device);
+                linnet_update_slot slot;
+                REQUIRE(board.start() == LINNET_OK);
+                REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+                after(board, slot);
+            }
+        }
+    }
+    return cuts;
+}
+
 // A new version of a model: some of it changed, some moved by a block, some added.
 Bytes changed(const Bytes& old) {
     Bytes fresh(old.begin(), old.begin() + 70000);
@@ -168,44 +200,30 @@ TEST_CASE("a power cut at every write leaves a good model, and the update is tak
     for (const uint32_t block_bytes : {512u, 4096u}) {
         const auto fresh_device = device_with(old, block_bytes);
         for (const Bytes& update : updates) {
-            for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable}) {
-                for (const bool cache : {false, true}) {
-                    for (uint64_t number = 1;; ++number) {
-                        FakeDevice device(block_bytes, fresh_device->device().blocks);
-                        device.bytes() = fresh_device->bytes();
-                        device.cut_at(number, torn, cache);
-                        // The whole life of an update: it comes, the board starts, the model confirms.
-                        linnet_update_slot slot;
-                        {
-                            Board board(device);
-                            linnet_status status = board.start();
-                            if (status == LINNET_OK) status = board.take(update, 5000);
-                            if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
-                            if (status == LINNET_OK) status = linnet_update_confirm(board.update, &board.error);
-                            if (status == LINNET_OK) break;  // there is no such write any more
-                            REQUIRE(device.off());
-                        }
-                        ++cuts;
-                        device.power_on();
-                        Board board(device);
-                        REQUIRE(board.start() == LINNET_OK);
-                        REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
-                        const Bytes model = board.model_of(slot);
-                        REQUIRE((model == (slot.release == 1 ? old : fresh)));
-                        REQUIRE((slot.release == 1 || slot.release == 2));
-                        if (slot.release == 1) {
-                            uint64_t resumed = 0;
-                            REQUIRE(board.take(update, 5000, &resumed) == LINNET_OK);
-                            if (resumed > LINNET_UPDATE_HEADER_BYTES) ++taken_up;
-                            REQUIRE(board.start() == LINNET_OK);
-                            REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
-                        }
-                        REQUIRE(slot.release == 2);
-                        REQUIRE((board.model_of(slot) == fresh));
-                        REQUIRE(linnet_update_confirm(board.update, &board.error) == LINNET_OK);
-                    }
+            // The whole life of an update: it comes, the board starts, the model confirms.
+            const auto life = [&](Board& board) {
+                linnet_update_slot slot;
+                linnet_status status = board.start();
+                if (status == LINNET_OK) status = board.take(update, 5000);
+                if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
+                return status == LINNET_OK ? linnet_update_confirm(board.update, &board.error) : status;
+            };
+            const auto after = [&](Board& board, linnet_update_slot slot) {
+                const Bytes model = board.model_of(slot);
+                REQUIRE((model == (slot.release == 1 ? old : fresh)));
+                REQUIRE((slot.release == 1 || slot.release == 2));
+                if (slot.release == 1) {
+                    uint64_t resumed = 0;
+                    REQUIRE(board.take(update, 5000, &resumed) == LINNET_OK);
+                    if (resumed > LINNET_UPDATE_HEADER_BYTES) ++taken_up;
+                    REQUIRE(board.start() == LINNET_OK);
+                    REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
                 }
-            }
+                REQUIRE(slot.release == 2);
+                REQUIRE((board.model_of(slot) == fresh));
+                REQUIRE(linnet_update_confirm(board.update, &board.error) == LINNET_OK);
+            };
+            cuts += each_cut(*fresh_device, life, after);
         }
     }
     CHECK(cuts > 400);
@@ -218,54 +236,38 @@ TEST_CASE("a power cut at every write of a roll back, and of what comes before a
     const Bytes second = update_to(models[1], &models[0], 2);
     const Bytes third = update_to(models[2], nullptr, 3);
     const auto first_device = device_with(models[0], 512);
-    uint64_t cuts = 0;
-    for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable}) {
-        for (const bool cache : {false, true}) {
-            for (uint64_t number = 1;; ++number) {
-                FakeDevice device(512, first_device->device().blocks);
-                device.bytes() = first_device->bytes();
-                device.cut_at(number, torn, cache);
-                // The second model opens; the third does not, hangs the board once, and is given up.
-                linnet_update_slot slot;
-                {
-                    Board board(device);
-                    linnet_status status = board.start();
-                    if (status == LINNET_OK) status = board.take(second, 5000);
-                    if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
-                    if (status == LINNET_OK) status = linnet_update_confirm(board.update, &board.error);
-                    if (status == LINNET_OK) status = board.take(third, 5000);
-                    if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
-                    if (status == LINNET_OK) status = board.start();
-                    if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
-                    if (status == LINNET_OK) status = linnet_update_roll_back(board.update, &board.error);
-                    if (status == LINNET_OK) break;
-                    REQUIRE(device.off());
-                }
-                ++cuts;
-                device.power_on();
-                Board board(device);
-                REQUIRE(board.start() == LINNET_OK);
-                REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
-                REQUIRE(slot.release >= 1);
-                REQUIRE(slot.release <= 3);
-                REQUIRE((board.model_of(slot) == models[slot.release - 1]));
-                if (slot.release != 3) continue;
-                // On trial still, and there is a model to go back to.
-                REQUIRE(linnet_update_roll_back(board.update, &board.error) == LINNET_OK);
-                REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
-                REQUIRE(slot.release == 2);
-                REQUIRE((board.model_of(slot) == models[1]));
-            }
-        }
-    }
-    CHECK(cuts > 150);
+    // The second model opens; the third does not, hangs the board once, and is given up.
+    const auto life = [&](Board& board) {
+        linnet_update_slot slot;
+        linnet_status status = board.start();
+        if (status == LINNET_OK) status = board.take(second, 5000);
+        if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
+        if (status == LINNET_OK) status = linnet_update_confirm(board.update, &board.error);
+        if (status == LINNET_OK) status = board.take(third, 5000);
+        if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
+        if (status == LINNET_OK) status = board.start();
+        if (status == LINNET_OK) status = linnet_update_boot(board.update, &slot, &board.error);
+        return status == LINNET_OK ? linnet_update_roll_back(board.update, &board.error) : status;
+    };
+    const auto after = [&](Board& board, linnet_update_slot slot) {
+        REQUIRE(slot.release >= 1);
+        REQUIRE(slot.release <= 3);
+        REQUIRE((board.model_of(slot) == models[slot.release - 1]));
+        if (slot.release != 3) return;
+        // On trial still, and there is a model to go back to.
+        REQUIRE(linnet_update_roll_back(board.update, &board.error) == LINNET_OK);
+        REQUIRE(linnet_update_boot(board.update, &slot, &board.error) == LINNET_OK);
+        REQUIRE(slot.release == 2);
+        REQUIRE((board.model_of(slot) == models[1]));
+    };
+    CHECK(each_cut(*first_device, life, after) > 150);
 }
 
 TEST_CASE("a power cut at every write of the first update of all leaves a device that takes it") {
     const Bytes model = random_bytes(90000, 7);
     const Bytes update = update_to(model, nullptr, 1);
     uint64_t cuts = 0;
-    for (const Torn torn : {Torn::old, Torn::changed, Torn::half, Torn::noise, Torn::backwards, Torn::unreadable}) {
+    for (const Torn torn : all_torn) {
         for (uint64_t number = 1;; ++number) {
             FakeDevice device(512, (slots_from + 2 * slot_room) / 512);
             Bytes workspace(LINNET_UPDATE_WORKSPACE_BYTES);
@@ -413,10 +415,8 @@ TEST_CASE("an update that is not to be trusted, or not for this device, changes 
         UpdateHeader header;
         memcpy(&header, update.data(), sizeof header);
         header.old_bytes = UINT64_MAX;
-        uint8_t message[16 + update_signed_bytes];
-        memcpy(message, update_signed_prefix, 16);
-        memcpy(message + 16, &header, update_signed_bytes);
-        crypto_sign_ed25519_detached(header.signature, nullptr, message, sizeof message, trusted().secret);
+        const SignedMessage message(header);
+        crypto_sign_ed25519_detached(header.signature, nullptr, message.bytes, sizeof message.bytes, trusted().secret);
         memcpy(update.data(), &header, sizeof header);
         refuse(update, LINNET_BAD_FILE);
     }

@@ -134,10 +134,8 @@ Status make_update(Input& new_model, Input* old_model, uint64_t release, const u
         (literal ? report.literal_bytes : report.copied_bytes) += record.bytes;
         header.total_bytes += sizeof record + (literal ? record.bytes : 0);
     }
-    uint8_t message[16 + update_signed_bytes];
-    memcpy(message, update_signed_prefix, 16);
-    memcpy(message + 16, &header, update_signed_bytes);
-    crypto_sign_ed25519_detached(header.signature, nullptr, message, sizeof message, secret_key);
+    const SignedMessage message(header);
+    crypto_sign_ed25519_detached(header.signature, nullptr, message.bytes, sizeof message.bytes, secret_key);
 
     if (Status status = out.write(&header, sizeof header, error); status != Status::ok) return status;
     uint64_t offset = 0;
