@@ -7,23 +7,13 @@
 #include <vector>
 
 #include "core/kernels/kernels.h"
+#include "tests/unit/random_numbers.h"
 
 namespace kernel_tests {
 
-// SplitMix64: the same numbers on every machine.
-class Numbers {
+class Numbers : public linnet::RandomNumbers {
 public:
-    explicit Numbers(uint64_t seed) : state_(seed) {}
-    uint64_t bits() {
-        state_ += 0x9e3779b97f4a7c15ull;
-        uint64_t z = state_;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return z ^ (z >> 31);
-    }
-    uint32_t below(uint32_t limit) { return static_cast<uint32_t>(bits() % limit); }
-    // [-1, 1), 24 bits: exact in float.
-    float unit() { return static_cast<float>(static_cast<int32_t>(bits() >> 39) - (1 << 24)) * 0x1p-24f; }
+    using RandomNumbers::RandomNumbers;
     // About normal: the sum of four.
     float bell() {
         float sum = unit();
@@ -39,9 +29,6 @@ public:
         if (kind == 2) return static_cast<uint16_t>(sign | below(0x7c00));  // any finite
         return static_cast<uint16_t>(sign | (0x1800 + below(0x0c00)));
     }
-
-private:
-    uint64_t state_;
 };
 
 // How the numbers of a vector are spread.

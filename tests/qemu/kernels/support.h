@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/kernels/kernels.h"
+#include "tests/unit/random_numbers.h"
 
 extern "C" {
 #include "embedded/common/answer.h"
@@ -15,24 +16,7 @@ extern "C" {
 
 namespace board_tests {
 
-// SplitMix64.
-class Numbers {
-public:
-    explicit Numbers(uint64_t seed) : state_(seed) {}
-    uint64_t bits() {
-        state_ += 0x9e3779b97f4a7c15ull;
-        uint64_t z = state_;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return z ^ (z >> 31);
-    }
-    uint32_t below(uint32_t limit) { return static_cast<uint32_t>(bits() >> 32) % limit; }
-    // [-1, 1), 24 bits: exact in float.
-    float unit() { return static_cast<float>(static_cast<int32_t>(bits() >> 39) - (1 << 24)) * 0x1p-24f; }
-
-private:
-    uint64_t state_;
-};
+using Numbers = linnet::RandomNumbers;
 
 // 2^power, for powers of normal numbers.
 inline float power_of_two(int32_t power) { return std::bit_cast<float>(static_cast<uint32_t>(power + 127) << 23); }
