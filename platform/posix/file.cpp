@@ -108,6 +108,22 @@ int32_t read_fully(int descriptor, uint64_t offset, void* to, size_t bytes) {
     return 0;
 }
 
+int32_t write_fully(int descriptor, uint64_t offset, const void* from, size_t bytes) {
+    const auto* at = static_cast<const unsigned char*>(from);
+    while (bytes != 0) {
+        const ssize_t put = pwrite(descriptor, at, bytes < most ? bytes : most, static_cast<off_t>(offset));
+        if (put < 0) {
+            if (errno == EINTR) continue;
+            return errno;
+        }
+        if (put == 0) return ENOSPC;
+        at += put;
+        offset += static_cast<uint64_t>(put);
+        bytes -= static_cast<size_t>(put);
+    }
+    return 0;
+}
+
 int32_t read_past_cache(int descriptor, uint64_t offset, void* to, size_t bytes, size_t* done) {
     *done = 0;
     auto* at = static_cast<unsigned char*>(to);

@@ -115,21 +115,9 @@ int32_t ScratchFile::write(uint64_t offset, const void* from, size_t bytes) {
         (offset > limit.rlim_cur || bytes > limit.rlim_cur - offset)) {
         return EFBIG;
     }
-    const auto* at = static_cast<const unsigned char*>(from);
-    constexpr size_t most = size_t{1} << 30;
-    while (bytes != 0) {
-        const ssize_t put = pwrite(descriptor, at, bytes < most ? bytes : most, static_cast<off_t>(offset));
-        if (put < 0) {
-            if (errno == EINTR) continue;
-            return errno;
-        }
-        if (put == 0) return ENOSPC;
-        at += put;
-        offset += static_cast<uint64_t>(put);
-        bytes -= static_cast<size_t>(put);
-    }
+    if (const int32_t result = write_fully(descriptor, offset, from, bytes); result != 0) return result;
     const std::lock_guard lock(mutex_);
-    if (offset > size_) size_ = offset;
+    if (offset + bytes > size_) size_ = offset + bytes;
     return 0;
 }
 

@@ -76,8 +76,7 @@ void logits(const LogitsChoices& choices) {
 
     unsigned char digest[crypto_hash_sha256_BYTES];
     crypto_hash_sha256_final(&sink.hash, digest);
-    char hex[2 * sizeof digest + 1];
-    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    const std::string hex = format_hex(digest, sizeof digest);
     if (choices.json) {
         const nlohmann::ordered_json out = {{"sha256", hex},
                                             {"rows", sink.rows},
@@ -87,7 +86,7 @@ void logits(const LogitsChoices& choices) {
                                             {"threads", model.threads()}};
         print(out.dump(2) + "\n");
     } else if (choices.hash) {
-        print(std::string(hex) + "\n");
+        print(hex + "\n");
     }
 }
 

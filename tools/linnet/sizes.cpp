@@ -1,5 +1,7 @@
 #include "tools/linnet/sizes.h"
 
+#include <sodium.h>
+
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -45,6 +47,13 @@ uint64_t parse_size(const std::string& text, const std::string& option) {
 std::string format_fixed(double value, int digits) {
     char text[64];
     snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+}
+
+std::string format_hex(const uint8_t* bytes, size_t count) {
+    std::string text(2 * count + 1, 0);
+    sodium_bin2hex(text.data(), text.size(), bytes, count);
+    text.pop_back();
     return text;
 }
 

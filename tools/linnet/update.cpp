@@ -22,13 +22,6 @@ namespace linnet {
 
 namespace {
 
-std::string hex(const uint8_t* bytes, size_t count) {
-    std::string text(2 * count + 1, 0);
-    sodium_bin2hex(text.data(), text.size(), bytes, count);
-    text.pop_back();
-    return text;
-}
-
 // A key file is one line of hexadecimal digits.
 std::vector<uint8_t> read_key(const std::string& path, size_t bytes, const char* what) {
     const std::string text = read_whole_file(path);
@@ -54,8 +47,8 @@ void make_keys(const std::string& path) {
     uint8_t open_key[crypto_sign_ed25519_PUBLICKEYBYTES];
     uint8_t secret_key[crypto_sign_ed25519_SECRETKEYBYTES];
     crypto_sign_ed25519_keypair(open_key, secret_key);
-    write_text(path, hex(secret_key, sizeof secret_key) + "\n", 0600);
-    write_text(path + ".pub", hex(open_key, sizeof open_key) + "\n", 0644);
+    write_text(path, format_hex(secret_key, sizeof secret_key) + "\n", 0600);
+    write_text(path + ".pub", format_hex(open_key, sizeof open_key) + "\n", 0644);
     print("Wrote " + path + ", which signs updates: keep it secret. Wrote " + path + ".pub, which devices are given.\n");
 }
 
@@ -95,10 +88,12 @@ void make(const MakeChoices& choices) {
     require(make_update(*fresh.input, old ? old->input : nullptr, choices.release, key.data(), out, report, error), error);
     out.finish();
     if (choices.json) {
-        const nlohmann::ordered_json json = {
-            {"release", report.header.release},       {"kind", old ? "difference" : "full"},
-            {"model_bytes", report.header.new_bytes}, {"update_bytes", report.header.total_bytes},
-            {"copied_bytes", report.copied_bytes},    {"sha256", hex(report.header.new_hash, sizeof report.header.new_hash)}};
+        const nlohmann::ordered_json json = {{"release", report.header.release},
+                                             {"kind", old ? "difference" : "full"},
+                                             {"model_bytes", report.header.new_bytes},
+                                             {"update_bytes", report.header.total_bytes},
+                                             {"copied_bytes", report.copied_bytes},
+                                             {"sha256", format_hex(report.header.new_hash, sizeof report.header.new_hash)}};
         print(json.dump(2) + "\n");
         return;
     }
@@ -139,17 +134,7 @@ private:
     static int32_t write(void* context, uint64_t first, const void* from, uint32_t count) {
         const DeviceFile& self = *static_cast<DeviceFile*>(context);
         const uint64_t size = self.device_.block_bytes;
-        const char* at = static_cast<const char*>(from);
-        off_t offset = static_cast<off_t>(first * size);
-        for (size_t left = static_cast<size_t>(count * size); left != 0;) {
-            const ssize_t done = pwrite(self.descriptor_, at, left, offset);
-            if (done < 0 && errno == EINTR) continue;
-            if (done <= 0) return done < 0 ? errno : EIO;
-            at += done;
-            offset += done;
-            left -= static_cast<size_t>(done);
-        }
-        return 0;
+        return write_fully(self.descriptor_, first * size, from, static_cast<size_t>(count * size));
     }
 
     std::string path_;
@@ -235,7 +220,7 @@ void show(const ApplyChoices& choices) {
         json["slots"].push_back({{"offset", slot.first_block * choices.block_bytes},
                                  {"bytes", slot.bytes},
                                  {"release", slot.release},
-                                 {"sha256", slot.bytes != 0 ? hex(slot.hash, sizeof slot.hash) : ""}});
+                                 {"sha256", slot.bytes != 0 ? format_hex(slot.hash, sizeof slot.hash) : ""}});
     }
     if (choices.json) {
         print(json.dump(2) + "\n");
