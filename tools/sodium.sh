@@ -3,11 +3,11 @@
 set -euo pipefail
 SCRIPT_NAME=tools/sodium.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$LINNET_ROOT/tools/lib/debian.sh"
 
 # What Debian 12 has: 1.0.18, with the patches of its security team.
 PACKAGE=libsodium
 SUITE=bookworm
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 help() {
     cat <<TEXT
@@ -40,49 +40,16 @@ fi
 
 have apt-get && have dpkg-source ||
     fail "libsodium's source comes from Debian's archive, by apt-get and dpkg-source (tools/install.sh boards). Elsewhere, unpack libsodium 1.0.18 and name its folder in LINNET_SODIUM_SOURCE."
-[ -r $KEYRING ] || fail "$KEYRING is missing, which says whom to trust. Please install the package debian-archive-keyring."
-
-# The Debian mirrors that this machine's own sources name, in either of apt's two formats.
-mirrors() {
-    {
-        cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-            sed -nE 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]+)[[:space:]]+[^[:space:]]+[[:space:]].*main.*/\2/p'
-        cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -nE 's/^URIs:[[:space:]]*([^[:space:]]+).*/\1/p'
-    } | grep -E "$1" | head -n 1
-}
-mirror=$(mirrors '/debian/?$' || true)
-[ -n "$mirror" ] || fail "no Debian mirror stands in this machine's /etc/apt. Please unpack libsodium 1.0.18 and name its folder in LINNET_SODIUM_SOURCE."
-
+mirror=$(debian_mirror "Please unpack libsodium 1.0.18 and name its folder in LINNET_SODIUM_SOURCE.")
 # Made in a folder beside its place, so that an interrupted run leaves nothing that looks whole.
 work=$prefix.part
-rm -rf "$work"
-mkdir -p "$work"/apt/{lists/partial,archives/partial}
-log=$work/log
-trap 'rm -rf "$work"' EXIT
-printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" $SUITE $KEYRING >"$work/apt/debian.sources"
-cat >"$work/apt/apt.conf" <<TEXT
-Dir::Etc::sourcelist "$work/apt/debian.sources";
-Dir::Etc::sourceparts "-";
-Dir::Etc::preferencesparts "-";
-Dir::State "$work/apt";
-Dir::State::lists "$work/apt/lists";
-Dir::State::status "/dev/null";
-Dir::Cache "$work/apt";
-APT::Sandbox::User "";
-Acquire::Languages "none";
-Acquire::Retries "3";
-TEXT
-apt() { APT_CONFIG=$work/apt/apt.conf apt-get -q "$@" >>"$log" 2>&1 </dev/null; }
-explain() {
-    tail -n 10 "$log" >&2
-    fail "$*"
-}
+debian_apt_begin "$work" deb-src $SUITE "$mirror"
 
 say "Fetching libsodium's source from $mirror ..."
-apt update || explain "the lists of Debian 12's sources could not be read from $mirror: is the network there?"
-(cd "$work" && apt source --download-only "$PACKAGE") || explain "$PACKAGE could not be fetched from $mirror."
+debian_apt update || debian_explain "the lists of Debian 12's sources could not be read from $mirror: is the network there?"
+(cd "$work" && debian_apt source --download-only "$PACKAGE") || debian_explain "$PACKAGE could not be fetched from $mirror."
 # apt has compared what it fetched with the signed lists.
-(cd "$work" && dpkg-source --no-check -x "$PACKAGE"_*.dsc source >>"$log" 2>&1) || explain "libsodium's source could not be unpacked."
+(cd "$work" && dpkg-source --no-check -x "$PACKAGE"_*.dsc source >>"$work/log" 2>&1) || debian_explain "libsodium's source could not be unpacked."
 [ -f "$work/source/$proof" ] || fail "Debian's source of libsodium is not laid out as this script expects."
 rm -rf "$prefix"
 mv "$work/source" "$prefix"

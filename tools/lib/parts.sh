@@ -49,37 +49,42 @@ run_part() {
     say "$(result_line "$name")"
 }
 
-# run_lanes "PART PART…" "PART…": the lanes side by side, the parts of a lane one after the other.
-run_lanes() {
-    local lane
-    # Each lane is a process group, which can be ended as a whole.
-    set -m
-    for lane in "$@"; do
-        {
-            set +m
-            trap - INT TERM HUP EXIT
-            # shellcheck disable=SC2086  # the parts of a lane are words
-            for part in $lane; do run_part "$part" "$PART_FOLDER/$part.log"; done
-        } &
-        lane_pids+=($!)
-    done
-    set +m
-    wait "${lane_pids[@]}" || true
-    lane_pids=()
-}
-
-# One part, and what it says as it says it.
-run_alone() {
+# begin_lane COMMAND...: in a process group of its own, which can be ended as a whole.
+begin_lane() {
     set -m
     {
         set +m
         trap - INT TERM HUP EXIT
-        run_part "$1"
+        "$@"
     } &
-    lane_pids=($!)
+    lane_pids+=($!)
     set +m
+}
+
+wait_for_lanes() {
     wait "${lane_pids[@]}" || true
     lane_pids=()
+}
+
+run_lane() {
+    local part
+    for part in "$@"; do run_part "$part" "$PART_FOLDER/$part.log"; done
+}
+
+# run_lanes "PART PART…" "PART…": the lanes side by side, the parts of a lane one after the other.
+run_lanes() {
+    local lane
+    for lane in "$@"; do
+        # shellcheck disable=SC2086  # the parts of a lane are words
+        begin_lane run_lane $lane
+    done
+    wait_for_lanes
+}
+
+# One part, and what it says as it says it.
+run_alone() {
+    begin_lane run_part "$1"
+    wait_for_lanes
 }
 
 # Ends every process of every lane.
