@@ -124,9 +124,9 @@ typedef struct linnet_rates {
     uint64_t read_bytes;             /* that were read to measure */
     uint64_t microseconds;           /* that it took */
     double use_bytes_per_second;     /* weights that stream: compared with their checksum, and multiplied; 0: not measured */
-    double
-        not_hidden; /* 0..1: of the shorter of reading and computing, the part that is not done while the longer one goes on. 0 where
-                        * the storage works alone, near 1 where reading is copying by the processors that compute */
+    /* 0..1: of the shorter of reading and computing, the part that is not done while the longer one goes on. 0 where the storage
+     * works alone, near 1 where reading is copying by the processors that compute. */
+    double not_hidden;
 } linnet_rates;
 
 /* Memory for linnet_measure that is larger than the caches of usual processors. */

@@ -170,12 +170,17 @@ static void log_line(void* board, const char* line) {
     say("\n");
 }
 
-int32_t answer_from_memory(const void* model, uint64_t limit, linnet_options* options, uint32_t tokens) {
+/* Filled in here: an initializer would stand in the image with all of its buffer. */
+static linnet_baremetal* board_platform(void) {
     static linnet_baremetal baremetal;
-    linnet_platform platform;
     baremetal.microseconds = microseconds;
     baremetal.log = log_line;
-    if (linnet_baremetal_in_memory(&baremetal, model, limit, &platform) != 0) {
+    return &baremetal;
+}
+
+int32_t answer_from_memory(const void* model, uint64_t limit, linnet_options* options, uint32_t tokens) {
+    linnet_platform platform;
+    if (linnet_baremetal_in_memory(board_platform(), model, limit, &platform) != 0) {
         say("There is no model where this board looks for it.\n");
         return 1;
     }
@@ -185,11 +190,8 @@ int32_t answer_from_memory(const void* model, uint64_t limit, linnet_options* op
 
 int32_t answer_from_device(const linnet_block_device* device, uint64_t first_block, void* arena, const linnet_options* options,
                            uint32_t tokens) {
-    static linnet_baremetal baremetal;
     linnet_platform platform;
-    baremetal.microseconds = microseconds;
-    baremetal.log = log_line;
-    if (linnet_baremetal_on_device(&baremetal, device, first_block, &platform) != 0) {
+    if (linnet_baremetal_on_device(board_platform(), device, first_block, &platform) != 0) {
         say("There is no model on the device.\n");
         return 1;
     }

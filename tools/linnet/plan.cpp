@@ -159,9 +159,9 @@ void add_plan(CLI::App& app) {
     command.add_flag("--no-measure", choices->no_measure, "Only what follows from the file: no rates, no seconds a token");
     command.add_flag("--json", choices->json, "Print one JSON object");
     command.footer(
-        "The seconds a token are the longer of reading what streams and of computing with all of it, by rates that are\n"
-        "measured here with some of the model's weights, within about a second.\nExit code 4 and the smallest ceiling that "
-        "would do when it does not fit.\n"
+        "The seconds a token are the longer of reading what streams and of computing with all of it, and what of the shorter\n"
+        "one is not done meanwhile, by rates that are measured here with some of the model's weights, within about a second.\n"
+        "Exit code 4 and the smallest ceiling that would do when it does not fit.\n"
         "Example:\n  linnet plan model.linnet --memory 2GB --context 4096");
     command.callback([choices] { plan(*choices); });
 }
