@@ -31,6 +31,8 @@ public:
     int32_t read_direct(uint64_t offset, void* to, size_t bytes) const;
     // read_direct has nothing to read past the cache with.
     bool refuses_direct() const { return direct_ < 0 || direct_refused_.load(std::memory_order_relaxed); }
+    // The descriptor for that; -1 where there is none.
+    int direct() const { return refuses_direct() ? -1 : direct_; }
 
 private:
     int descriptor_ = -1;

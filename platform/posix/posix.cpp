@@ -10,6 +10,7 @@
 #include "platform/posix/available_memory.h"
 #include "platform/posix/cached_reads.h"
 #include "platform/posix/file.h"
+#include "platform/posix/queued_reads.h"
 #include "platform/posix/read_ahead.h"
 #include "platform/posix/scratch_file.h"
 #include "platform/posix/thread_pool.h"
@@ -38,6 +39,7 @@ struct PosixPlatform::State {
     CachedReads cached;
     bool computes_everywhere = false;  // the pool has all the processors that there are
     std::optional<ReadAhead> ahead;    // after what its threads read, so that it ends first
+    std::optional<QueuedReads> queued;
     DirectReads direct = DirectReads::automatic;
     std::atomic<bool> past_cache{false};  // what is the case with DirectReads::automatic
     uint64_t looked = 0;                  // when, in microseconds; 0: never
@@ -90,11 +92,19 @@ struct PosixPlatform::State {
         return of_scratch(static_cast<ScratchFile*>(source)->read_direct(offset, to, bytes));
     }
 
+    // By the kernel itself where it can, else by threads that wait for the disk.
+    int32_t begin_direct(int descriptor, ReadAhead::Read how, void* source, uint64_t offset, void* to, size_t bytes,
+                         uint32_t* ticket) {
+        if (queued->takes(descriptor, offset, to, bytes))
+            return queued->begin(descriptor, how, source, offset, to, bytes, ticket);
+        return ahead->begin(how, source, offset, to, bytes, ticket);
+    }
+
     static int32_t begin_read(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket) {
         State& state = of(context);
         int32_t result = 0;
         if (state.choose_direct() && !state.file.refuses_direct()) {
-            result = state.ahead->begin(file_read_direct, &state.file, offset, to, bytes, ticket);
+            result = state.begin_direct(state.file.direct(), file_read_direct, &state.file, offset, to, bytes, ticket);
         } else if (state.computes_everywhere && state.cached.likely()) {
             result = state.cached.begin(state.file, offset, to, bytes, ticket);
         } else {
@@ -104,7 +114,15 @@ struct PosixPlatform::State {
     }
     static int32_t wait(void* context, uint32_t ticket) {
         State& state = of(context);
-        return state.note(state.cached.has(ticket) ? state.cached.wait(ticket, *state.pool) : state.ahead->wait(ticket), 0);
+        int32_t result = 0;
+        if (state.cached.has(ticket)) {
+            result = state.cached.wait(ticket, *state.pool);
+        } else if (state.queued->has(ticket)) {
+            result = state.queued->wait(ticket);
+        } else {
+            result = state.ahead->wait(ticket);
+        }
+        return state.note(result, 0);
     }
     static int32_t scratch_write(void* context, uint64_t offset, const void* from, size_t bytes) {
         State& state = of(context);
@@ -117,8 +135,11 @@ struct PosixPlatform::State {
     }
     static int32_t begin_scratch_read(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket) {
         State& state = of(context);
-        const ReadAhead::Read how = state.choose_direct() ? scratch_file_read_direct : scratch_file_read;
-        return state.note(state.ahead->begin(how, &state.scratch, offset, to, bytes, ticket), 0);
+        const int32_t result = state.choose_direct()
+                                   ? state.begin_direct(state.scratch.direct(), scratch_file_read_direct, &state.scratch,
+                                                        offset, to, bytes, ticket)
+                                   : state.ahead->begin(scratch_file_read, &state.scratch, offset, to, bytes, ticket);
+        return state.note(result, 0);
     }
     static uint64_t ticks(void*) { return microseconds(); }
     static void log(void*, const char* line) { fprintf(stderr, "linnet: %s\n", line); }
@@ -140,11 +161,13 @@ PosixPlatform::~PosixPlatform() = default;
 bool PosixPlatform::open(const std::string& path, uint32_t threads, std::string& problem, const PosixOptions& options) {
     State& state = *state_;
     state.ahead.reset();
+    state.queued.reset();
     if (!state.scratch.choose(options.scratch_folder, path, problem)) return false;
     if (!state.file.open(path, problem)) return false;
     state.pool.emplace(threads == 0 ? available_threads() : threads);
     state.computes_everywhere = state.pool->threads() >= available_threads();
     state.ahead.emplace();
+    state.queued.emplace();
     state.direct = options.direct;
     linnet_platform& platform = state.platform;
     platform.version = LINNET_PLATFORM_VERSION;

@@ -131,15 +131,15 @@ int32_t ScratchFile::read(uint64_t offset, void* to, size_t bytes) const {
 }
 
 int32_t ScratchFile::read_direct(uint64_t offset, void* to, size_t bytes) const {
-    int direct = -1;
-    {
-        const std::lock_guard lock(mutex_);
-        direct = direct_;
-    }
     size_t done = 0;
-    const int32_t result = read_past_cache(direct, offset, to, bytes, &done);
+    const int32_t result = read_past_cache(direct(), offset, to, bytes, &done);
     if (result != 0 && result != EINVAL) return result;
     return read(offset + done, static_cast<unsigned char*>(to) + done, bytes - done);
+}
+
+int ScratchFile::direct() const {
+    const std::lock_guard lock(mutex_);
+    return direct_;
 }
 
 uint64_t ScratchFile::size() const {

@@ -29,6 +29,8 @@ public:
     // Bytes that were written. 0, or ReadOnlyFile::shrunk, or an errno.
     int32_t read(uint64_t offset, void* to, size_t bytes) const;
     int32_t read_direct(uint64_t offset, void* to, size_t bytes) const;
+    // The descriptor for reads past the cache; -1 where there is none, or nothing has been written yet.
+    int direct() const;
     // One past the last byte that was written.
     uint64_t size() const;
 

@@ -19,6 +19,7 @@
 #include "platform/posix/cached_reads.h"
 #include "platform/posix/file.h"
 #include "platform/posix/posix.h"
+#include "platform/posix/queued_reads.h"
 #include "platform/posix/read_ahead.h"
 #include "platform/posix/scratch_file.h"
 #include "platform/posix/thread_pool.h"
@@ -156,6 +157,64 @@ TEST_CASE("a request ends with the error that a part of it met, and the next one
         if (bad >= memory.size()) CHECK(memchr(memory.data(), 0, memory.size()) == nullptr);
     }
     CHECK(ahead.wait(2) == ReadAhead::too_many);
+}
+
+TEST_CASE("reads that the kernel does on its own bring the same bytes, and what they do not bring is read the ordinary way") {
+    const std::vector<uint8_t> bytes = counting_bytes((3 << 20) + 1234);
+    const TemporaryFolder folder(bytes);
+    struct Source {
+        ReadOnlyFile file;
+        int calls = 0;
+        uint64_t offset = 0;
+    } source;
+    std::string problem;
+    REQUIRE(source.file.open(folder.file, problem));
+    const ReadAhead::Read read = [](void* context, uint64_t offset, void* to, size_t count) -> int32_t {
+        auto& from = *static_cast<Source*>(context);
+        ++from.calls;
+        from.offset = offset;
+        return from.file.read(offset, to, count);
+    };
+    QueuedReads queued;
+    Blocks memory(2 << 21);
+    uint8_t* to = memory.data();
+    const int direct = source.file.direct();
+    CHECK_FALSE(queued.takes(-1, 0, to, 1 << 20));
+    CHECK_FALSE(queued.takes(direct, 5, to, 1 << 20));
+    CHECK_FALSE(queued.takes(direct, 0, to + 8, 1 << 20));
+    CHECK_FALSE(queued.takes(direct, 0, to, 4096));
+    if (!queued.takes(direct, 0, to, 1 << 20)) {
+        MESSAGE("this system has no queue for reads past its cache");
+        return;
+    }
+    uint32_t first = 0;
+    uint32_t second = 0;
+    uint32_t third = 0;
+    memset(to, 0xa5, 2 << 21);
+    REQUIRE(queued.begin(direct, read, &source, 0, to, 1 << 20, &first) == 0);
+    REQUIRE(queued.begin(direct, read, &source, 1 << 20, to + (1 << 20), bytes.size() - (1 << 20), &second) == 0);
+    CHECK(queued.begin(direct, read, &source, 0, to, 1 << 20, &third) == QueuedReads::too_many);
+    CHECK((queued.has(first) && queued.has(second) && !queued.has(0) && !queued.has(3)));
+    CHECK(queued.wait(second) == 0);
+    CHECK(source.calls == 1);  // for the end of the file, which is no whole block
+    CHECK(source.offset == 3 << 20);
+    CHECK(queued.wait(second) == QueuedReads::too_many);
+    CHECK(queued.wait(first) == 0);
+    CHECK(source.calls == 1);
+    CHECK(memcmp(to, bytes.data(), bytes.size()) == 0);
+    CHECK(to[bytes.size()] == 0xa5);
+
+    // Past the end, and from a descriptor that cannot be read: what the ordinary read says.
+    REQUIRE(queued.begin(direct, read, &source, 2 << 20, to, 2 << 20, &first) == 0);
+    CHECK(queued.wait(first) == ReadOnlyFile::shrunk);
+    const int closed = open(folder.file.c_str(), O_WRONLY);
+    REQUIRE(closed >= 0);
+    memset(to, 0xa5, 1 << 20);
+    REQUIRE(queued.begin(closed, read, &source, 1 << 20, to, 1 << 20, &first) == 0);
+    CHECK(queued.wait(first) == 0);
+    CHECK(memcmp(to, bytes.data() + (1 << 20), 1 << 20) == 0);
+    CHECK(source.offset == 1 << 20);
+    close(closed);
 }
 
 TEST_CASE("reads from the system's cache are copied when they are waited for, and given up for a while where it has nothing") {
