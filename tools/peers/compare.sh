@@ -9,27 +9,32 @@ SCRIPT_NAME=tools/peers/compare.sh
 help() {
     cat <<'TEXT'
 Usage: tools/peers/compare.sh [--rounds N] [--threads "1 2"] [--prompt N] [--decode N] [--gguf FILE] [--same-weights]
+                              [--shape NAME] [--kernels avx2]
 
-Fetches llama.cpp from npm (node-llama-cpp, prebuilt) and TinyLlama, and runs both runtimes in turns, for each number of
+Fetches llama.cpp from npm (@node-llama-cpp/linux-x64, prebuilt) and TinyLlama, and runs both runtimes in turns, for each number of
 threads, for N rounds (5). Prints a table of medians in tokens a second, and Linnet's part of llama.cpp's speed.
 
 Without --gguf the file is TinyLlama as published, IQ2_XXS: llama.cpp reads about 2.3 bits a weight of it, and Linnet, which
 has converted it to int4, about 4.6. With --same-weights llama.cpp gets a Q4_0 file, made by its own quantiser, and Linnet the
 conversion of that file, which keeps every weight: the same numbers in both, and nearly the same bytes.
 
+  --shape    no file but random weights in Q4_0, the same in both: phi-3-mini (2.2 GB), medium, small or stories15m
+  --kernels  avx2: both are held to AVX2, llama.cpp to its build for Haswell processors
+
 Give the machine to this alone; a second program that computes makes the figures worthless.
 TEXT
 }
 
-rounds=5 threads_list='1 2' prompt=128 decode=64 gguf='' same_weights=no
+rounds=5 threads_list='1 2' prompt=128 decode=64 gguf='' same_weights=no shape='' kernels=''
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) help; exit 0 ;;
         --same-weights) same_weights=yes ;;
-        --rounds | --threads | --prompt | --decode | --gguf)
+        --rounds | --threads | --prompt | --decode | --gguf | --shape | --kernels)
             [ $# -ge 2 ] || usage_error "$1 wants a value."
             case $1 in
                 --rounds) rounds=$2 ;; --threads) threads_list=$2 ;; --prompt) prompt=$2 ;; --decode) decode=$2 ;; --gguf) gguf=$2 ;;
+                --shape) shape=$2 ;; --kernels) kernels=$2 ;;
             esac
             shift ;;
         *) usage_error "there is no option $1." ;;
@@ -37,16 +42,28 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+case $kernels in '' | avx2) ;; *) usage_error "--kernels is avx2, or nothing: then each takes the best that it has." ;; esac
+[ -z "$shape" ] || [ -z "$gguf" ] || usage_error "--shape and --gguf are two ways to say the same."
+
 "$LINNET_ROOT/tools/install.sh" peers build || exit 1
 linnet=$(build_linnet)
 work="$LINNET_ROOT/build/peers"
 mkdir -p "$work"
-cp "$LINNET_ROOT"/tools/peers/{package.json,llama_cpp.mjs,quantize.py} "$work/"
-if [ ! -d "$work/node_modules/node-llama-cpp" ]; then
+cp "$LINNET_ROOT"/tools/peers/{package.json,llama_cpp.py,quantize.py,random_gguf.py} "$work/"
+if [ ! -d "$work/node_modules/@node-llama-cpp/linux-x64" ]; then
     say "Fetching llama.cpp from npm ..."
-    (cd "$work" && npm install --omit=optional --ignore-scripts --no-audit --no-fund --silent) >&2 || fail "npm cannot fetch node-llama-cpp."
+    (cd "$work" && npm install --ignore-scripts --no-audit --no-fund --silent) >&2 || fail "npm cannot fetch @node-llama-cpp/linux-x64."
 fi
-if [ -z "$gguf" ]; then
+variant=()
+if [ "$kernels" = avx2 ]; then
+    variant=(--variant haswell)
+    export LINNET_KERNELS=avx2
+fi
+if [ -n "$shape" ]; then
+    gguf="$work/$shape.gguf"
+    [ -f "$gguf" ] || { say "Making $gguf ..."; python3 "$work/random_gguf.py" "$shape" "$gguf.part" && mv "$gguf.part" "$gguf"; } ||
+        fail "cannot make $gguf."
+elif [ -z "$gguf" ]; then
     gguf="$work/tinyllama.gguf"
     [ -f "$gguf" ] || "$LINNET_ROOT/tools/get_model.sh" tinyllama --source --to "$work" >/dev/null
 fi
@@ -67,7 +84,7 @@ for ((round = 1; round <= rounds; ++round)); do
         "$linnet" bench "$model" --prompt "$prompt" --decode "$decode" --threads "$threads" --repeat 1 --json |
             tr -d '\n' | sed "s/^{/{\"runtime\":\"linnet\",/" >>"$results"
         printf '\n' >>"$results"
-        node "$work/llama_cpp.mjs" "$gguf" --prompt "$prompt" --decode "$decode" --threads "$threads" --rounds 1 >>"$results"
+        python3 "$work/llama_cpp.py" "$gguf" --prompt "$prompt" --decode "$decode" --threads "$threads" --rounds 1 "${variant[@]}" >>"$results"
     done
 done
 
