@@ -18,6 +18,13 @@ namespace {
 // a scheduler's hiccup), far shorter than a time slice: on a busy machine the processor is given away soon.
 constexpr uint64_t spin_nanoseconds = 60'000;
 
+// The account of the workers: when they are done without, and for how long, at first and where that comes again at once. A stall is a
+// time slice of some milliseconds; the first turn of bad luck is not yet a busy machine.
+constexpr int64_t most_owed = 2'000'000;
+constexpr int64_t most_saved = 4'000'000;
+constexpr uint64_t alone_at_first = 40'000'000;
+constexpr uint64_t alone_at_most = 640'000'000;
+
 uint64_t nanoseconds() {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -76,17 +83,19 @@ void ThreadPool::serve() {
     }
 }
 
-void ThreadPool::take_tasks() {
+uint32_t ThreadPool::take_tasks() {
+    uint32_t taken = 0;
     uint64_t job = job_.load(std::memory_order_acquire);
     for (;;) {
         const auto left = static_cast<uint32_t>(job);
-        if (left == 0) return;
+        if (left == 0) return taken;
         // These belong to `job` if the exchange succeeds: they only change after every task of a job is done.
         const linnet_task task = task_.load(std::memory_order_relaxed);
         void* const context = context_.load(std::memory_order_relaxed);
         const uint32_t index = count_.load(std::memory_order_relaxed) - left;
         if (!job_.compare_exchange_weak(job, job - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
         task(context, index);
+        ++taken;
         if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
         job = job_.load(std::memory_order_acquire);
     }
@@ -94,6 +103,12 @@ void ThreadPool::take_tasks() {
 
 void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
     if (count <= 1 || workers_.empty() || in_use_.exchange(true, std::memory_order_acquire)) {
+        for (uint32_t i = 0; i < count; ++i) task(context, i);
+        return;
+    }
+    const uint64_t start = nanoseconds();
+    if (start < alone_until_) {
+        in_use_.store(false, std::memory_order_release);
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
@@ -105,13 +120,30 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
     job_.store(generation << 32 | count, std::memory_order_release);
     signal_.fetch_add(1, std::memory_order_release);
     signal_.notify_all();  // costs a system call only when somebody sleeps
-    take_tasks();
+    const uint32_t taken = take_tasks();
+    const uint64_t own_end = nanoseconds();
     for (;;) {
         const uint32_t unfinished = unfinished_.load(std::memory_order_acquire);
         if (unfinished == 0) break;
         wait_for_change(unfinished_, unfinished);
     }
+    keep_account(taken, count, start, own_end, nanoseconds());
     in_use_.store(false, std::memory_order_release);
+}
+
+// Tasks are about equal. One that a worker did counts half: two threads that read memory are not twice as fast as one.
+void ThreadPool::keep_account(uint32_t taken, uint32_t count, uint64_t start, uint64_t own_end, uint64_t end) {
+    const auto own = static_cast<int64_t>(own_end - start);
+    const auto waited = static_cast<int64_t>(end - own_end);
+    const int64_t brought = taken == 0 ? waited : own / taken * (count - taken) / 2;
+    balance_ += brought - waited;
+    if (balance_ > most_saved) balance_ = most_saved;
+    if (balance_ > -most_owed) return;
+    balance_ = 0;
+    const bool again = alone_until_ != 0 && end - alone_until_ < alone_for_;
+    alone_for_ = again ? alone_for_ * 2 : alone_at_first;
+    if (alone_for_ > alone_at_most) alone_for_ = alone_at_most;
+    alone_until_ = end + alone_for_;
 }
 
 uint32_t available_threads() {

@@ -3,6 +3,10 @@
 // A decoded token is some hundred parallel steps of some ten to some hundred microseconds, so handing work over must cost about a
 // microsecond: between steps the workers look at one atomic for a moment before they sleep. The caller takes tasks as well and
 // waits for nothing but tasks that a worker has begun; with workers that never come it does everything itself.
+//
+// Faster cores take more tasks. A worker whose processor the system gives to another program, in the middle of a task, is worse than
+// none: everybody waits for it. So the pool keeps account of what its workers bring and of what they are waited for, and does without
+// them for a while where that is a loss.
 #pragma once
 
 #include <atomic>
@@ -29,7 +33,8 @@ public:
 
 private:
     void serve();
-    void take_tasks();
+    uint32_t take_tasks();  // how many
+    void keep_account(uint32_t taken, uint32_t count, uint64_t start, uint64_t own_end, uint64_t end);
 
     // Generation of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which
     // fails if the job has become another meanwhile.
@@ -41,6 +46,10 @@ private:
     alignas(64) std::atomic<uint32_t> signal_{0};  // changes with every job: workers sleep on it
     std::atomic<bool> in_use_{false};
     std::atomic<bool> ending_{false};
+    // Of the thread that has in_use_; nanoseconds.
+    int64_t balance_ = 0;       // what the workers have brought, of late
+    uint64_t alone_until_ = 0;  // without them
+    uint64_t alone_for_ = 0;    // the last time
     std::vector<std::thread> workers_;
 };
 

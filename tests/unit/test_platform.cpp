@@ -168,6 +168,37 @@ TEST_CASE("a task may start tasks, and two threads may share a pool") {
     CHECK(second.each(500));
 }
 
+TEST_CASE("workers that are only waited for are left out for a while, and get another chance") {
+    ThreadPool pool(2);
+    struct Job {
+        std::thread::id caller = std::this_thread::get_id();
+        bool stall = false;
+        std::atomic<uint32_t> by_workers{0};
+        std::atomic<uint32_t> done{0};
+        static void task(void* context, uint32_t) {
+            Job& job = *static_cast<Job*>(context);
+            const bool worker = std::this_thread::get_id() != job.caller;
+            if (worker) job.by_workers.fetch_add(1);
+            usleep(worker && job.stall ? 6000 : 200);
+            job.done.fetch_add(1);
+        }
+    } job;
+    const auto by_workers = [&](uint32_t runs) {
+        job.by_workers = job.done = 0;
+        for (uint32_t i = 0; i < runs; ++i) pool.run(Job::task, &job, 8);
+        CHECK(job.done.load() == 8 * runs);
+        return job.by_workers.load();
+    };
+    CHECK(by_workers(20) > 20);  // of 160
+    job.stall = true;
+    const uint32_t stalled = by_workers(40);  // some in each job, were they not left out: 320 tasks of 0.2 ms, and then some
+    CHECK(stalled > 0);
+    CHECK(stalled < 20);
+    job.stall = false;
+    usleep(700'000);  // longer than they are left out for
+    CHECK(by_workers(20) > 20);
+}
+
 TEST_CASE("interrupt stops work through yield, and the watcher sees what was read") {
     const TemporaryFile file(counting_bytes(1000));
     PosixPlatform posix;
