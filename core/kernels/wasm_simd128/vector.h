@@ -11,11 +11,15 @@
 
 namespace linnet::wasm_simd128 {
 
+template <uint16_t value>
+inline constexpr uint16_t mask_word = value;
+
 // A mask of one 16-bit value in every lane. It is loaded from memory through a pointer that the compiler cannot see through:
 // the engine V8 would build a vector constant anew at each use, and keeps what was loaded in a register.
-LINNET_INLINE v128_t mask16(uint16_t value) {
-    const uint16_t* from = &value;
-    __asm__("" : "+r"(from) : "m"(value));
+template <uint16_t value>
+LINNET_INLINE v128_t mask16() {
+    const uint16_t* from = &mask_word<value>;
+    __asm__("" : "+r"(from));
     return wasm_v128_load16_splat(from);
 }
 
@@ -26,11 +30,22 @@ LINNET_INLINE v128_t level_table() {
     return wasm_v128_load(from);
 }
 
-// Four f16 to f32, by the rule of half_to_float (bits to their places, then times 2^112).
-LINNET_INLINE v128_t widen_half(const void* from) {
-    const v128_t bits = wasm_i32x4_shl(wasm_i32x4_load16x4(from), 13);
-    const v128_t kept = wasm_v128_and(bits, wasm_i32x4_splat(static_cast<int32_t>(0x8fffe000u)));
-    return wasm_f32x4_mul(kept, wasm_f32x4_splat(0x1p112f));
+// Four f16 to f32, by the rule of half_to_float: the bits to their places, then times 2^112.
+struct HalfWidener {
+    v128_t kept;  // bits
+    v128_t factor;
+
+    v128_t operator()(const void* from) const {
+        return wasm_f32x4_mul(wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_load16x4(from), 13), kept), factor);
+    }
+};
+
+inline constexpr uint32_t half_widener_words[2] = {0x8fffe000u, 0x77800000u};
+
+LINNET_INLINE HalfWidener half_widener() {
+    const uint32_t* from = half_widener_words;
+    __asm__("" : "+r"(from));
+    return {wasm_v128_load32_splat(from), wasm_v128_load32_splat(from + 1)};
 }
 
 // 16 lanes, as generic/ wants them. *_some: the first `count` lanes; a load puts zero into the others.
@@ -56,6 +71,7 @@ struct Vector {
         return {{wasm_v128_load(from), wasm_v128_load(from + 4), wasm_v128_load(from + 8), wasm_v128_load(from + 12)}};
     }
     LINNET_INLINE Float load(const uint16_t* from) {
+        const HalfWidener widen_half = half_widener();
         return {{widen_half(from), widen_half(from + 4), widen_half(from + 8), widen_half(from + 12)}};
     }
     LINNET_INLINE Float load(const int8_t* from) { return widen(wasm_i16x8_load8x8(from), wasm_i16x8_load8x8(from + 8)); }
@@ -72,7 +88,7 @@ struct Vector {
     LINNET_INLINE Levels levels(const uint8_t* from) {
         const v128_t bytes = wasm_v128_load(from);
         const v128_t table = level_table();
-        return {wasm_i8x16_swizzle(table, wasm_v128_and(bytes, mask16(0x0f0f))),
+        return {wasm_i8x16_swizzle(table, wasm_v128_and(bytes, mask16<0x0f0f>())),
                 wasm_i8x16_swizzle(table, wasm_u8x16_shr(bytes, 4))};
     }
     LINNET_INLINE void load_levels(const uint8_t* from, Float& low, Float& high) {
