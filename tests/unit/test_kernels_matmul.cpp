@@ -83,6 +83,29 @@ TEST_CASE("matmul: every table gives the scalar one's bits, in any split of rows
     CHECK(hash.value() == 0xd3c99b20a03c2d48ull);
 }
 
+// Of so many columns a table may take some after the other.
+TEST_CASE("matmul: long rows") {
+    Numbers numbers(3);
+    const KernelTable& scalar = *select_kernels("scalar");
+    for (const TensorFormat format : {TensorFormat::int8_packed, TensorFormat::int4_packed}) {
+        for (uint32_t group = 32; group <= 128; group *= 2) {
+            const Matrix matrix = random_matrix(numbers, format, 150, 31000, group);
+            for (const uint32_t count : {1u, 2u, 7u}) {
+                const Tokens tokens = random_tokens(numbers, scalar, count, 31000, Spread::usual);
+                Buffer<float> expected(count * 150);
+                scalar.matmul(matrix.packed, tokens.activations, count, expected.data(), 150, 0, block_count(150));
+                for (const KernelTable* table : runnable_tables()) {
+                    CAPTURE(table->name);
+                    Buffer<float> y(count * 150);
+                    table->matmul(matrix.packed, tokens.activations, count, y.data(), 150, 0, block_count(150));
+                    REQUIRE(y == expected);
+                    REQUIRE(y.intact());
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("matmul: the scalar one is the matrix product") {
     Numbers numbers(2);
     const KernelTable& scalar = *select_kernels("scalar");

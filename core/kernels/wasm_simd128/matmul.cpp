@@ -1,5 +1,5 @@
-// int4 with plain SIMD128. A 16-bit lane holds two bytes of weights, for columns c and c + 1, and each byte two nibbles: n of its
-// column in the lower half, and m of the column four further in the upper one. With a and b the activations that they meet,
+// int4 with plain SIMD128. A 16-bit lane holds two bytes of weights, for columns c and c + 1, and each byte two nibbles: n of
+// its column in the lower half, and m of the column four further in the upper one. With a and b the activations that they meet,
 //   16 (n a + m b) = (n + 16 m) b + n (16 a - b):
 // whole bytes are multiplied by b and lower nibbles by 16 a - b, which spares taking the upper ones out. All sums are then 16
 // times too large, exactly: at most 32 * 15 * 127 * 16, below 2^20.

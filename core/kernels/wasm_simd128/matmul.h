@@ -66,6 +66,7 @@ LINNET_INLINE void put(const PackedMatrix& matrix, uint32_t block, const float (
 template <typename Dot>
 void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
                       uint32_t first_block, uint32_t last_block) {
+    if (tokens == 0) return;
     alignas(64) uint8_t panel[panel_bytes];
     float totals[most_blocks][tile_tokens][16];
     const uint32_t steps = x.padded / 32;

@@ -15,9 +15,9 @@
 //    with all that it is made of, and keeps what they share in more registers than there are.
 //  * For three tokens and more the two halves of a part are loops of their own, for the same reason.
 //  * Constants come from memory (vector.h), and everything about the tokens from one pointer.
-// And what processors do: one token reads each line of weights once. Where groups are long, so that nothing but weights is read
-// for a while, a word `ahead` of them is read with each line: a fifth faster from DRAM with 384 bytes, slower with 1024. With
-// groups of 32 it brings nothing.
+// And what processors do: one token reads each line of weights once. Where nothing but weights is read for a while (int8, and
+// int4 in larger groups than 32), a word `ahead` of them is read with each line: a fifth faster from DRAM with 384 bytes, slower
+// with 1024. With int4 in groups of 32 it brings nothing.
 #pragma once
 
 #include "core/kernels/wasm_simd128/panel.h"
@@ -80,7 +80,7 @@ LINNET_INLINE void run(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32
         v128_t part[T][Q];
         if constexpr (one_step) {
             // 0 + scaled is scaled, but for the sign of a zero, which a sum that began with +0 does not show.
-            multiply_step<Dot, T, Q, false>(at, 0, panel, masks, part);
+            multiply_step<Dot, T, Q, T == 1 && Dot::parts == 8>(at, ahead, panel, masks, part);
             at += Dot::parts * 64;
             panel += T * panel_step_bytes<Dot>;
             --left;
