@@ -1,27 +1,39 @@
 #include "platform/wasm/thread_pool.h"
 
+#include <emscripten.h>
+
 namespace linnet {
 
 #ifdef __EMSCRIPTEN_PTHREADS__
 
 namespace {
 
-// Looks this often before it sleeps: about the serial work between two parallel steps. An engine has no pause instruction.
-constexpr int spins = 4000;
-
-void wait_for_change(std::atomic<uint32_t>& value, uint32_t old) {
-    for (int i = 0; i < spins; ++i) {
-        if (value.load(std::memory_order_acquire) != old) return;
-    }
-    // The standard library's own wait polls with pauses here, which are far too long.
-    __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t*>(&value), static_cast<int32_t>(old), -1);
-}
-
-void wake_all(std::atomic<uint32_t>& value) {
-    __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&value), 0xffffffffu);
-}
+// How long a thread looks at an atomic before it sleeps: longer than the serial work between two parallel steps, since to wake
+// a thread takes some 50 microseconds, and far shorter than a time slice. An engine has no pause instruction.
+constexpr double spin_milliseconds = 0.1;
 
 }  // namespace
+
+// Waits until `value` is no longer `old`.
+void WasmThreadPool::wait_for_change(std::atomic<uint32_t>& value, uint32_t old, std::atomic<uint32_t>& sleepers) {
+    const double start = emscripten_get_now();
+    do {
+        for (int i = 0; i < 256; ++i) {
+            if (value.load(std::memory_order_acquire) != old) return;
+        }
+    } while (emscripten_get_now() - start < spin_milliseconds);
+    // Whoever changes the value afterwards sees a sleeper; and what was changed before is seen by the wait.
+    sleepers.fetch_add(1, std::memory_order_seq_cst);
+    // The standard library's own wait polls with pauses here, which are far too long.
+    __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t*>(&value), static_cast<int32_t>(old), -1);
+    sleepers.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// To be called after the value has changed. To notify takes an engine a lock, which is spared where nobody sleeps.
+void WasmThreadPool::wake(std::atomic<uint32_t>& value, const std::atomic<uint32_t>& sleepers) {
+    if (sleepers.load(std::memory_order_seq_cst) == 0) return;
+    __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&value), 0xffffffffu);
+}
 
 WasmThreadPool::WasmThreadPool(uint32_t threads) {
     for (uint32_t i = 1; i < threads && workers_ < most_workers; ++i) {
@@ -32,8 +44,8 @@ WasmThreadPool::WasmThreadPool(uint32_t threads) {
 
 WasmThreadPool::~WasmThreadPool() {
     ending_.store(true, std::memory_order_relaxed);
-    signal_.fetch_add(1, std::memory_order_release);
-    wake_all(signal_);
+    signal_.fetch_add(1, std::memory_order_seq_cst);
+    wake(signal_, workers_asleep_);
     for (uint32_t i = 0; i < workers_; ++i) pthread_join(handles_[i], nullptr);
 }
 
@@ -41,7 +53,7 @@ void* WasmThreadPool::serve(void* pool) {
     WasmThreadPool& self = *static_cast<WasmThreadPool*>(pool);
     uint32_t seen = 0;
     while (!self.ending_.load(std::memory_order_relaxed)) {
-        wait_for_change(self.signal_, seen);
+        self.wait_for_change(self.signal_, seen, self.workers_asleep_);
         seen = self.signal_.load(std::memory_order_acquire);
         self.take_tasks();
     }
@@ -59,7 +71,7 @@ void WasmThreadPool::take_tasks() {
         const uint32_t index = count_.load(std::memory_order_relaxed) - left;
         if (!job_.compare_exchange_weak(job, job - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
         task(context, index);
-        if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) wake_all(unfinished_);
+        if (unfinished_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake(unfinished_, callers_asleep_);
         job = job_.load(std::memory_order_acquire);
     }
 }
@@ -75,13 +87,13 @@ void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
     unfinished_.store(count, std::memory_order_relaxed);
     const uint64_t number = (job_.load(std::memory_order_relaxed) >> 32) + 1;
     job_.store(number << 32 | count, std::memory_order_release);
-    signal_.fetch_add(1, std::memory_order_release);
-    wake_all(signal_);
+    signal_.fetch_add(1, std::memory_order_seq_cst);
+    wake(signal_, workers_asleep_);
     take_tasks();
     for (;;) {
         const uint32_t unfinished = unfinished_.load(std::memory_order_acquire);
         if (unfinished == 0) break;
-        wait_for_change(unfinished_, unfinished);
+        wait_for_change(unfinished_, unfinished, callers_asleep_);
     }
 }
 

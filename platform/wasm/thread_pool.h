@@ -28,6 +28,8 @@ public:
 private:
     static void* serve(void* pool);
     void take_tasks();
+    static void wait_for_change(std::atomic<uint32_t>& value, uint32_t old, std::atomic<uint32_t>& sleepers);
+    static void wake(std::atomic<uint32_t>& value, const std::atomic<uint32_t>& sleepers);
 
     static constexpr uint32_t most_workers = 15;
     // Number of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which
@@ -39,6 +41,8 @@ private:
     alignas(64) std::atomic<uint32_t> unfinished_{0};
     alignas(64) std::atomic<uint32_t> signal_{0};  // changes with every job: workers sleep on it
     std::atomic<bool> ending_{false};
+    std::atomic<uint32_t> workers_asleep_{0};
+    std::atomic<uint32_t> callers_asleep_{0};
     pthread_t handles_[most_workers] = {};
     uint32_t workers_ = 0;
 };
