@@ -1,9 +1,11 @@
 // Times the package and wllama in headless Chromium, in turns: node browser.mjs FOLDER GGUF LINNET --rounds N --threads 1,2
-// --prompt N --decode N. FOLDER has node_modules with both versions of wllama, under the names wllama-2 and wllama-3. Prints one
-// JSON object a measurement; compare_browser.sh makes a table of them.
+// --prompt N --decode N --runtimes NAME,... FOLDER has node_modules with both versions of wllama, under the names wllama-2 and
+// wllama-3, and in native/ what runs llama.cpp, where that is among the runtimes. Prints one JSON object a measurement;
+// compare_browser.sh makes a table of them.
 //
 // Each runtime and number of threads has a tab of its own in which its model stays open. Every measurement reads a prompt that
 // begins differently, so that nothing of it is held from before.
+import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -28,15 +30,33 @@ server
   .folder('/modules/', join(folder, 'node_modules'))
   .file('/page.html', join(here, 'browser_page.html'))
   .file('/browser_page.mjs', join(here, 'browser_page.mjs'));
+
+/** llama.cpp's figures: a process of its own, which warms up and measures once. */
+function native(threads) {
+  const given = ['--prompt', values.prompt, '--decode', values.decode, '--threads', String(threads), '--rounds', '1'];
+  const report = JSON.parse(execFileSync('node', [join(folder, 'native/llama_cpp.mjs'), gguf, ...given], { encoding: 'utf8' }));
+  return {
+    prefill: report.prefill_tokens_per_second,
+    decode: report.decode_tokens_per_second,
+    promptTokens: report.prompt,
+    decodedTokens: report.decoded,
+    variant: report.variant,
+  };
+}
+
 const browser = await launch();
 try {
   const tabs = [];
   for (const threads of values.threads.split(',').map(Number)) {
     for (const runtime of values.runtimes.split(',')) {
+      if (runtime === 'llama.cpp') {
+        tabs.push({ runtime, threads });
+        continue;
+      }
       const page = await browser.page(server.url('/page.html'));
       page.setDefaultTimeout(0);
       await page.waitForFunction(() => globalThis.ready);
-      await page.setInputFiles('#model', runtime === 'linnet' ? linnet : gguf);
+      await page.setInputFiles('#model', runtime.startsWith('linnet') ? linnet : gguf);
       const loaded = await page.evaluate(([runtime, threads]) => globalThis.load(runtime, threads), [runtime, threads]);
       console.error(`${runtime}, ${threads} thread(s): ${loaded}`);
       tabs.push({ page, runtime, threads });
@@ -44,11 +64,14 @@ try {
   }
   for (let round = 1; round <= Number(values.rounds); ++round) {
     for (const { page, runtime, threads } of tabs) {
-      await page.bringToFront();
-      const rates = await page.evaluate(
-        ([round, prompt, decode]) => globalThis.measure(round, prompt, decode),
-        [round, Number(values.prompt), Number(values.decode)],
-      );
+      await page?.bringToFront();
+      const rates =
+        page === undefined
+          ? native(threads)
+          : await page.evaluate(
+              ([round, prompt, decode]) => globalThis.measure(round, prompt, decode),
+              [round, Number(values.prompt), Number(values.decode)],
+            );
       console.log(JSON.stringify({ runtime, threads, round, ...rates }));
     }
   }
