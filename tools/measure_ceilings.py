@@ -81,7 +81,7 @@ def main():
                     f"{seconds:8.0f} ")
             if options.decode != 0:
                 bench = json.loads(run([options.linnet, "bench", *common, "--prompt", 8, "--decode", options.decode, "--repeat",
-                                        options.repeat, "--json"])[0])
+                                        options.repeat, "--no-cold", "--json"])[0])
                 line += (f"{bench['decode_tokens_per_second']:13.2f} {bench['streamed_bytes_per_token'] / 1e6:12.1f} MB "
                          f"{bench['storage_bytes_per_second'] / 1e9:13.2f} {bench['storage_bound_tokens_per_second']:6.2f} "
                          f"{bench['share_of_storage_bound'] * 100:5.0f}%")

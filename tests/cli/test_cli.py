@@ -23,8 +23,10 @@ import tempfile
 import termios
 import time
 import unittest
+import xml.etree.ElementTree
 
 LINNET = os.path.abspath(sys.argv[1])
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SLOW = float(os.environ.get("LINNET_TEST_PATIENCE", "1"))  # under sanitizers everything takes longer
 HEADER_BYTES = 512
 EOS_COUNT_AT = 112 + 84  # ModelConfig::eos_count in the header, core/model/format.h
@@ -150,6 +152,11 @@ class Usage(Case):
             ("convert", model, self.path("out.linnet"), "--group", "48"),
             ("bench", model, "--prompt", "0", "--decode", "0"),
             ("bench", model, "--repeat", "0"),
+            ("bench", model, "--prompt", "x"),
+            ("bench", model, "--prompt", "16,,32"),
+            ("bench", model, "--prompt", "16,-1"),
+            ("bench", model, "--prompt", ""),
+            ("bench", model, "--decode", "many"),
             ("detokenize", model, "one"),
         ]:
             with self.subTest(arguments=arguments):
@@ -287,12 +294,66 @@ class Models(Case):
         self.refused(2, "logits", self.model, "--tokens", "1", "--hash", environment={"LINNET_KERNELS": "warp"})
 
     def test_bench(self):
-        report = self.json("bench", self.model, "--prompt", 16, "--decode", 8, "--repeat", 2, "--threads", 2)
-        self.assertGreater(report["prefill_tokens_per_second"], 0)
-        self.assertGreater(report["decode_tokens_per_second"], 0)
-        self.assertGreater(report["read_ceiling_bytes_per_second"], 1e8)
-        self.assertEqual(report["threads"], 2)
-        self.assertIn("read ceiling", self.good("bench", self.model, "--prompt", 4, "--decode", 4, "--repeat", 1).decode())
+        picture = self.path("speed.svg")
+        report = self.json("bench", self.model, "--prompt", "0,16,40", "--decode", 8, "--repeat", 2, "--threads", 2, "--svg", picture)
+        # The names are the list in tools/bench/README.md, those of rows under their own heading.
+        with open(os.path.join(ROOT, "tools", "bench", "README.md"), encoding="utf-8") as readme:
+            of_report, of_rows = readme.read().split("A row of `prefill` or `decode`:")
+
+        def names(text):
+            lines = [line for line in text.splitlines() if line.startswith("| `")]
+            return {name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+
+        self.assertEqual(set(report), names(of_report.split("## The names in the JSON")[1]))
+        for row in report["prefill"] + report["decode"]:
+            self.assertEqual(set(row), names(of_rows))
+            self.assertEqual(len(row["rounds"]), 2)
+            self.assertGreater(row["least"], 0)
+            self.assertTrue(row["least"] <= row["tokens_per_second"] <= row["most"])
+            bounds = {name: row[key + "_bound_tokens_per_second"]
+                      for name, key in [("memory", "memory"), ("dots", "dot"), ("storage", "storage")]}
+            self.assertEqual(bounds[row["bound"]], min(bound for bound in bounds.values() if bound > 0))
+            self.assertAlmostEqual(row["share_of_bound"], row["tokens_per_second"] / bounds[row["bound"]])
+        self.assertEqual([row["tokens"] for row in report["prefill"]], [16, 40])
+        self.assertEqual([(row["after"], row["tokens"]) for row in report["decode"]], [(0, 8), (16, 8), (40, 8)])
+        # Each further token before it is read as well.
+        self.assertLess(report["decode"][0]["bytes_per_token"], report["decode"][2]["bytes_per_token"])
+        self.assertEqual(report["prefill_tokens_per_second"], report["prefill"][-1]["tokens_per_second"])
+        self.assertEqual(report["decode_tokens_per_second"], report["decode"][-1]["tokens_per_second"])
+        for ceiling in ["read_ceiling_bytes_per_second", "dot_ceiling_macs_per_second", "dot_ceiling_one_token_macs_per_second"]:
+            self.assertGreater(report[ceiling], 1e7, ceiling)
+        self.assertEqual((report["threads"], report["rounds"], report["machine"]["place"]), (2, 2, "native"))
+        self.assertGreater(report["load"]["cached_first_token_seconds"], report["load_seconds"])
+        self.assertEqual(report["load"]["file_bytes"], os.path.getsize(self.model))
+        svg = xml.etree.ElementTree.parse(picture).getroot()
+        drawn = " ".join(svg.itertext())
+        self.assertEqual(len(svg.findall(".//{*}rect[@class='bar']")), 5)
+        for length in ["16", "40"]:
+            self.assertIn(length, drawn.split())
+        self.assertIn("prefill of 40 tokens", drawn)
+        self.assertEqual([name for name in os.listdir(self.folder) if "partial" in name], [])
+
+    def test_bench_for_people(self):
+        few = ["--prompt", 4, "--decode", 4, "--repeat", 1]
+        text = self.good("bench", self.model, *few).decode()
+        for line in ["read ceiling", "dot ceiling", "first token", "prefill", "decode after"]:
+            self.assertIn(line, text)
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        self.assertNotIn("cold", self.good("bench", self.model, *few, "--no-cold").decode())
+        # A name is not markup.
+        strange = self.path("a<b>&\"c\" \x01.linnet")
+        shutil.copy(self.model, strange)
+        picture = self.path("strange.svg")
+        self.good("bench", strange, *few, "--svg", picture)
+        self.assertIn('a<b>&"c"', xml.etree.ElementTree.parse(picture).getroot().find("{*}title").text)
+
+    def test_bench_refuses(self):
+        self.assertIn("context", self.refused(4, "bench", self.model, "--prompt", 999999))
+        self.assertIn("context", self.refused(4, "bench", self.model, "--prompt", 8, "--decode", 8, "--context", 15))
+        self.refused(3, "bench", self.model, "--prompt", 4, "--svg", self.path("no-folder/speed.svg"))
+        self.refused(3, "bench", self.model, "--prompt", 4, "--svg", self.folder)
+        self.refused(2, "bench", self.model, "--prompt", 4, "--svg", self.model)
 
     def test_output_to_nobody(self):
         """A reader that has gone away ends the program quietly; a full disk under stdout is an error."""
