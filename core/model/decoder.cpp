@@ -193,24 +193,6 @@ void Decoder::norm(const float* x, uint32_t count, const float* weight, bool qua
     run(norm_task, step, pieces);
 }
 
-namespace {
-
-// What a layer does, one after the other.
-enum Stage : uint32_t {
-    attention_norm,
-    qkv,
-    to_cache,
-    attention,
-    attention_output,
-    feed_forward_norm,
-    gate_up,
-    swiglu,
-    down,
-    stage_count
-};
-
-}  // namespace
-
 // Does a piece of the stage, from `pass.item` on; *done when that was its last.
 Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Error& error) {
     const LayerWeights& weights = layers[pass.layer];
@@ -232,7 +214,7 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
     };
     Status status = Status::ok;
     switch (pass.stage) {
-        case Stage::attention_norm: {
+        case Pass::attention_norm: {
             if (pass.layer == 0) status = embed(pass.tokens + pass.sub, count, x, error);
             if (status != Status::ok) return status;
             const uint32_t half = config->rotary_dims / 2;
@@ -244,9 +226,9 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
             norm(x, count, weights.attention_norm, is_quantised(weights.qkv), token_pieces);
             return status;
         }
-        case Stage::qkv: return product(matrix_qkv, weights.qkv, work.normed, hidden, work.qkv, qkv_width);
-        case Stage::to_cache: return to_cache(pass, cache, token_pieces, error);
-        case Stage::attention:
+        case Pass::qkv: return product(matrix_qkv, weights.qkv, work.normed, hidden, work.qkv, qkv_width);
+        case Pass::to_cache: return to_cache(pass, cache, token_pieces, error);
+        case Pass::attention:
             status = attend(pass, cache, most, done, error);
             if (status != Status::ok || !done) return status;
             if (is_quantised(weights.attention_output)) {
@@ -256,18 +238,18 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
                 run(quantize_task, step, token_pieces);
             }
             return status;
-        case Stage::attention_output:
+        case Pass::attention_output:
             status =
                 product(matrix_attention_output, weights.attention_output, work.attention, attention_width, work.delta, hidden);
             if (status == Status::ok && done) kernels->add(x, work.delta, count * hidden);
             return status;
-        case Stage::feed_forward_norm:
+        case Pass::feed_forward_norm:
             norm(x, count, weights.feed_forward_norm, is_quantised(weights.gate_up), token_pieces);
             return status;
-        case Stage::gate_up:
+        case Pass::gate_up:
             return product(matrix_gate_up, weights.gate_up, work.normed, hidden, work.gate_up,
                            size_t{2} * config->feed_forward);
-        case Stage::swiglu:
+        case Pass::swiglu:
             step.quantise = is_quantised(weights.down);
             run(swiglu_task, step, token_pieces);
             return status;
@@ -359,7 +341,7 @@ Status Decoder::advance(Pass& pass, KvCache& cache, uint64_t most, Error& error)
     if (Status status = stage(pass, cache, most, done, error); status != Status::ok) return status;
     if (!done) return Status::ok;
     pass.item = 0;
-    if (++pass.stage != stage_count) return Status::ok;
+    if (++pass.stage != Pass::stage_count) return Status::ok;
     pass.stage = 0;
     pass.sub += batch_of(pass);
     if (pass.sub != pass.count) return Status::ok;
@@ -371,7 +353,7 @@ Status Decoder::advance(Pass& pass, KvCache& cache, uint64_t most, Error& error)
 float Decoder::share_done(const Pass& pass) const {
     const float of_layer =
         (static_cast<float>(pass.sub) +
-         static_cast<float>(batch_of(pass)) * (static_cast<float>(pass.stage) / static_cast<float>(stage_count))) /
+         static_cast<float>(batch_of(pass)) * (static_cast<float>(pass.stage) / static_cast<float>(Pass::stage_count))) /
         static_cast<float>(pass.count);
     return (static_cast<float>(pass.layer) + of_layer) / static_cast<float>(config->layers);
 }

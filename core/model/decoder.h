@@ -64,13 +64,27 @@ struct Workspace {
 // reading of the weights serves them all. It can be left after any piece of the work and gone on with later, as long as the
 // workspace has not been used for another one meanwhile.
 struct Pass {
+    // What a layer does, one after the other.
+    enum Stage : uint32_t {
+        attention_norm,
+        qkv,
+        to_cache,
+        attention,
+        attention_output,
+        feed_forward_norm,
+        gate_up,
+        swiglu,
+        down,
+        stage_count
+    };
+
     const int32_t* tokens = nullptr;
     uint32_t first = 0;  // position of tokens[0]
     uint32_t count = 0;
     bool use_long = false;
     uint32_t layer = 0;    // where it is: layers [0, layer) are done for all tokens,
     uint32_t sub = 0;      // this one for tokens [0, sub),
-    uint32_t stage = 0;    // of this one `stage` stages for the batch that begins there,
+    uint32_t stage = 0;    // of this one `stage` stages (the first of Stage) for the batch that begins there,
     uint32_t item = 0;     // of that one `item` items
     bool by_page = false;  // attention goes page by page: not all of a layer's keys and values find a place together
 };

@@ -582,6 +582,89 @@ class Text(Case):
         self.assertFalse(os.path.exists(self.path("none.linnet")))
 
 
+class Calibration(Case):
+    """convert --calibrate; what it gathers and gains is tests/oracle/test_calibration.py's."""
+
+    def setUp(self):
+        models = os.environ.get("LINNET_MODELS", "")
+        self.source = os.path.join(models, "stories260K", "stories260K-f32.gguf")
+        self.text = os.path.join(models, "corpora", "tinyshakespeare.txt")
+        if not os.path.isfile(self.source) or not os.path.isfile(self.text):
+            self.skipTest("LINNET_MODELS names no folder with stories260K and corpora")
+
+    def file(self, name, data):
+        with open(self.path(name), "wb") as file:
+            file.write(data)
+        return self.path(name)
+
+    def left(self):
+        return [name for name in os.listdir(self.folder) if "out" in name]
+
+    def test_the_same_bytes(self):
+        with open(self.text, "rb") as file:
+            text = self.file("text.txt", file.read(12000))
+        files = []
+        for more, environment in [((), {}), (("--threads", 1), {}), (("--memory", "10MB"), {}), ((), {"LINNET_KERNELS": "scalar"})]:
+            out = self.path(f"out{len(files)}.linnet")
+            report = self.json("convert", self.source, out, "--calibrate", text, *more, environment=environment)
+            self.assertGreater(report["calibration"]["tokens"], 3000)
+            self.assertGreaterEqual(report["calibration"]["text_tokens"], report["calibration"]["tokens"])
+            with open(out, "rb") as file:
+                files.append(file.read())
+        self.assertTrue(all(file == files[0] for file in files))
+        plain = self.path("out.plain")
+        self.assertNotIn("calibration", self.json("convert", self.source, plain))
+        with open(plain, "rb") as file:
+            other = file.read()
+        self.assertEqual(len(other), len(files[0]))
+        self.assertNotEqual(other, files[0])
+        # A long text is read in part, spread over all of it.
+        report = self.json("convert", self.source, plain, "--calibrate", self.text)
+        self.assertEqual(report["calibration"]["tokens"], 16384)
+        self.assertIn("Calibrated on ", self.good("convert", self.source, plain, "--calibrate", text).decode())
+        for name in self.left():
+            os.remove(self.path(name))
+
+    def test_refused(self):
+        out = self.path("out.linnet")
+        for code, text, more in [
+            (2, self.text, ["--rounding"]),
+            (2, self.text, ["--weights", "int8"]),
+            (2, self.text, ["--weights", "f32"]),
+            (2, self.text, ["--memory", "much"]),
+            (3, self.path("nothing-here"), []),
+            (3, self.folder, []),
+            (3, self.file("nothing.txt", b""), []),
+            (3, self.file("short.txt", b"Once upon a time. " * 5), []),
+            (3, self.file("latin.txt", b"Caf\xe9. " * 2000), []),
+            (4, self.text, ["--memory", "8MB"]),
+        ]:
+            with self.subTest(text=text, more=more):
+                self.refused(code, "convert", self.source, out, "--calibrate", text, *more)
+                self.assertEqual(self.left(), [])
+        self.assertIn("--calibrate", self.refused(2, "convert", self.source, out, "--memory", "1GB"))
+        self.assertIn("regular file", self.refused(2, "convert", self.source, "/dev/null", "--calibrate", self.text))
+        self.assertFalse(os.path.exists("/dev/null.int8"))
+        self.assertIn("UTF-8", self.refused(3, "convert", self.source, out, "--calibrate", self.path("latin.txt")))
+        # Of a size that nobody reads by accident.
+        with open(self.path("large.txt"), "wb") as file:
+            file.truncate(65 << 20)
+        self.assertIn("Give a part", self.refused(3, "convert", self.source, out, "--calibrate", self.path("large.txt")))
+        self.assertEqual(self.left(), [])
+
+    def test_nothing_is_left_by_an_interrupt(self):
+        process = subprocess.Popen([LINNET, "convert", self.source, self.path("out.linnet"), "--calibrate", self.text, "--progress"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**ENVIRONMENT, "LINNET_KERNELS": "scalar"})
+        for line in process.stderr:
+            if b"calibrating" in line:
+                break
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30 * SLOW)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(self.left(), [])
+
+
 class Terminal(Case):
     """A conversation through a pseudo-terminal, as a person has it. The model has random weights and no end token."""
 

@@ -277,17 +277,27 @@ TEST_CASE("a row's result does not depend on the lane that it stands in, nor on 
 
 TEST_CASE("the same bytes from every compiler and machine") {
     Random random{8};
-    uint32_t crc = 0;
+    float importance[largest_group];
+    for (uint32_t i = 0; i < largest_group; ++i) importance[i] = 1.0f / static_cast<float>(1 + i * 7 % 128);
+    uint32_t crc = 0, weighted_crc = 0;
+    const auto sum = [](uint32_t before, const QuantizedGroup& out, uint32_t count) {
+        before = crc32c(before, out.values, count * sizeof out.values[0]);
+        before = crc32c(before, out.scales, sizeof out.scales);
+        return crc32c(before, out.error, sizeof out.error);
+    };
     for (Levels levels : {int4_levels, int8_levels}) {
         for (uint32_t count : {32u, 64u, 128u}) {
             for (double spread : {1e-7, 0.02, 5.0}) {
                 QuantizedGroup out;
-                quantize_group(normal_group(count, spread, random), levels, true, out);
-                crc = crc32c(crc, out.values, count * sizeof out.values[0]);
-                crc = crc32c(crc, out.scales, sizeof out.scales);
-                crc = crc32c(crc, out.error, sizeof out.error);
+                GroupWeights group = normal_group(count, spread, random);
+                quantize_group(group, levels, true, out);
+                crc = sum(crc, out, count);
+                group.importance = importance;
+                quantize_group(group, levels, true, out);
+                weighted_crc = sum(weighted_crc, out, count);
             }
         }
     }
     CHECK(crc == 0xce175cfdu);
+    CHECK(weighted_crc == 0xf02f25aeu);
 }

@@ -10,6 +10,8 @@
 
 namespace linnet {
 
+class Importance;
+
 enum class WeightFormat : uint32_t { int4, int8, f32 };
 
 struct ConvertOptions {
@@ -17,9 +19,11 @@ struct ConvertOptions {
     uint32_t group = 32;                       // 32, 64 or 128 columns share a scale
     WeightFormat output = WeightFormat::int8;  // of the output matrix, where weights are int4
     bool search_scales = true;                 // false: plain rounding, for comparison
+    const Importance* importance = nullptr;    // what errors cost by column (importance.h); null: all the same
 };
 
-// What quantisation cost, over all matrices of a role: root of sum of squared error over sum of squares.
+// What quantisation cost, over all matrices of a role: root of sum of squared error over sum of squares. All sums are weighted by
+// the importance of the columns.
 struct RoleError {
     TensorRole role;
     uint64_t weights = 0;
@@ -34,6 +38,9 @@ struct ConvertReport {
     uint64_t exact_weights = 0;  // weights that came from Q4_0 and stayed as they were
     std::vector<RoleError> errors;
 };
+
+// Whether every weight that would become int4 comes from Q4_0 and stays as it is: there is nothing to choose then.
+bool keeps_all_int4(const SourceModel& model, const ConvertOptions& options);
 
 Status write_container(const SourceModel& model, const ConvertOptions& options, Output& output, Workers* workers,
                        Progress* progress, ConvertReport& report, Error& error);

@@ -4,6 +4,7 @@
 
 #include "tools/converter/container_writer.h"
 #include "tools/converter/convert.h"
+#include "tools/converter/importance.h"
 #include "tools/converter/pack.h"
 #include "tools/converter/quantize.h"
 
@@ -45,11 +46,13 @@ struct BlockErrors {
 
 class TensorFiller : public BlockFiller {
 public:
-    TensorFiller(const SourceTensor& source, const TensorRecord& record, bool search)
+    // `importance`: float[padded columns], or null.
+    TensorFiller(const SourceTensor& source, const TensorRecord& record, bool search, const float* importance)
         : source_(source),
           format_(static_cast<TensorFormat>(record.format)),
           group_(record.group),
           search_(search),
+          importance_(importance),
           errors_(block_count(record.rows)) {}
 
     Status fill(uint32_t first, uint32_t count, uint8_t* to, Error& error) override {
@@ -107,6 +110,7 @@ private:
     const TensorFormat format_;
     const uint32_t group_;
     const bool search_;
+    const float* const importance_;
     std::vector<BlockErrors> errors_;  // by block, so that their sum does not depend on the threads
 
     Status read(uint32_t first, uint32_t count, Rows& rows, Error& error) {
@@ -186,6 +190,7 @@ private:
         for (uint32_t begin = 0, index = 0; begin < padded; begin += group_, ++index) {
             const uint32_t real = std::min(columns - begin, group_);
             group.count = std::min(padded - begin, group_);
+            group.importance = importance_ != nullptr ? importance_ + begin : nullptr;
             memset(group.weights, 0, group.count * sizeof group.weights[0]);
             for (uint32_t lane = 0; lane < count; ++lane) {
                 const float* row = rows.floats.data() + size_t{first + lane} * columns + begin;
@@ -261,6 +266,19 @@ Status check_parts(const SourceTensor& tensor, Error& error) {
 
 }  // namespace
 
+bool keeps_all_int4(const SourceModel& model, const ConvertOptions& options) {
+    bool any = false;
+    for (const SourceTensor& tensor : model.tensors) {
+        const TensorFormat format = format_of(tensor.role, options);
+        if (format != TensorFormat::int4_packed) continue;
+        any = true;
+        for (const SourceMatrix& part : tensor.parts) {
+            if (!is_exact(part.type, format, options.group)) return false;
+        }
+    }
+    return any;
+}
+
 Status write_container(const SourceModel& model, const ConvertOptions& options, Output& output, Workers* workers,
                        Progress* progress, ConvertReport& report, Error& error) {
     report = {};
@@ -293,7 +311,8 @@ Status write_container(const SourceModel& model, const ConvertOptions& options, 
     if (Status status = writer.begin(head, error); status != Status::ok) return status;
     report.file_bytes = writer.file_bytes();
     for (const SourceTensor& tensor : model.tensors) {
-        TensorFiller filler(tensor, writer.next_tensor(), options.search_scales);
+        const float* importance = options.importance != nullptr ? options.importance->of(tensor.role, tensor.layer) : nullptr;
+        TensorFiller filler(tensor, writer.next_tensor(), options.search_scales, importance);
         if (Status status = writer.write_tensor(filler, error); status != Status::ok) return status;
         filler.add_errors(report);
     }

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "platform/posix/posix.h"
 #include "tools/converter/source.h"
+#include "tools/linnet/calibration.h"
 #include "tools/linnet/command.h"
 #include "tools/linnet/files.h"
 #include "tools/linnet/loaded_model.h"
@@ -23,6 +25,8 @@ struct ConvertChoices {
     std::string out;
     std::string weights = "int4";
     std::string output_weights = "int8";
+    std::string calibrate;  // a text
+    std::string memory;
     uint32_t group = 32;
     uint32_t threads = 0;
     bool window_includes_self = false;
@@ -40,7 +44,8 @@ WeightFormat weight_format(const std::string& name, const char* option) {
 
 double relative(double squared_error, double squares) { return squares > 0 ? std::sqrt(squared_error / squares) : 0; }
 
-nlohmann::ordered_json report_json(const ConvertReport& report, const SourceModel& model, double seconds) {
+nlohmann::ordered_json report_json(const ConvertReport& report, const SourceModel& model,
+                                   const std::optional<Calibration>& calibration, double seconds) {
     nlohmann::ordered_json out = {{"name", model.name},
                                   {"file_bytes", report.file_bytes},
                                   {"parameters", report.parameters},
@@ -48,6 +53,12 @@ nlohmann::ordered_json report_json(const ConvertReport& report, const SourceMode
                                   {"seconds", seconds},
                                   {"peak_bytes", peak_memory()},
                                   {"notes", model.notes}};
+    if (calibration) {
+        out["calibration"] = {{"text_tokens", calibration->text_tokens},
+                              {"tokens", calibration->tokens},
+                              {"windows", calibration->windows},
+                              {"seconds", calibration->seconds}};
+    }
     out["errors"] = nlohmann::ordered_json::array();
     for (const RoleError& role : report.errors) {
         out["errors"].push_back({{"role", role_name(role.role)},
@@ -59,11 +70,12 @@ nlohmann::ordered_json report_json(const ConvertReport& report, const SourceMode
 }
 
 // How far the stored weights are from the given ones, and how far plain rounding would have been.
-std::string error_table(const ConvertReport& report) {
+std::string error_table(const ConvertReport& report, bool weighted) {
     bool any = false;
     for (const RoleError& role : report.errors) any = any || role.squared_error > 0 || role.squared_error_rounding > 0;
     if (!any) return {};
-    std::string table = "  relative error of the weights    stored   plain rounding\n";
+    std::string table = weighted ? "  relative error by importance     stored   plain rounding\n"
+                                 : "  relative error of the weights    stored   plain rounding\n";
     for (const RoleError& role : report.errors) {
         if (role.weights == 0) continue;
         char line[128];
@@ -84,6 +96,16 @@ void convert(const ConvertChoices& choices) {
     }
     options.group = choices.group;
     options.search_scales = !choices.rounding;
+    if (choices.calibrate.empty() && !choices.memory.empty()) {
+        throw Failure(exit_usage, "--memory is the ceiling of --calibrate; without it converting takes little memory.");
+    }
+    if (!choices.calibrate.empty() && choices.rounding) {
+        throw Failure(exit_usage,
+                      "--calibrate chooses scales by what errors cost, and --rounding chooses none. Leave one out.");
+    }
+    if (!choices.calibrate.empty() && options.weights != WeightFormat::int4) {
+        throw Failure(exit_usage, "--calibrate chooses the scales of int4 weights; --weights is " + choices.weights + ".");
+    }
 
     const SourcePath source = find_source(choices.in);
     refuse_same_file(choices.in, choices.out);
@@ -94,6 +116,18 @@ void convert(const ConvertChoices& choices) {
     Error error;
     require(open_source(folder, source.main, source_options, model, error), error);
     for (const std::string& text : model.notes) note("note: " + text);
+
+    std::optional<Calibration> calibration;
+    if (!choices.calibrate.empty()) {
+        if (keeps_all_int4(model, options)) {
+            throw Failure(exit_usage,
+                          "All weights that become int4 come as Q4_0, which a group of 32 keeps exactly: there is nothing "
+                          "to calibrate. Leave --calibrate out, or take --group 64.");
+        }
+        calibration.emplace(calibrate(model, {choices.calibrate, choices.out, choices.memory.empty() ? "1GB" : choices.memory,
+                                              choices.threads, choices.progress}));
+        options.importance = &calibration->importance;
+    }
 
     PoolWorkers workers(choices.threads != 0 ? choices.threads : available_threads());
     OutputFile file(choices.out);
@@ -108,7 +142,8 @@ void convert(const ConvertChoices& choices) {
     file.finish();
 
     if (choices.json) {
-        print(report_json(report, model, seconds).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+        print(report_json(report, model, calibration, seconds).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+              "\n");
         return;
     }
     const std::string rate =
@@ -119,7 +154,12 @@ void convert(const ConvertChoices& choices) {
     if (report.exact_weights != 0) {
         print(format_parameters(report.exact_weights) + " weights came from Q4_0 and were kept exactly.\n");
     }
-    print(error_table(report));
+    if (calibration) {
+        print(for_terminal("Calibrated on " + format_number(calibration->tokens) + " of the " +
+                           format_number(calibration->text_tokens) + " tokens of " + choices.calibrate + ", in " +
+                           format_seconds(calibration->seconds) + ".\n"));
+    }
+    print(error_table(report, calibration.has_value()));
 }
 
 struct SynthChoices {
@@ -200,6 +240,18 @@ void add_convert(CLI::App& app) {
     command.add_flag("--window-includes-self", choices->window_includes_self,
                      "A sliding window of w is w keys, the token's own among them, and not w before it");
     command.add_flag("--rounding", choices->rounding, "Round plainly instead of searching scales, for comparison");
+    command
+        .add_option("--calibrate", choices->calibrate,
+                    "Let the model read this text first, and choose int4 scales by what errors cost on it")
+        ->type_name("TEXT");
+    command.add_option("--memory", choices->memory, "Ceiling for the memory of --calibrate (1GB)")
+        ->type_name("SIZE")
+        ->check(CLI::Validator(
+            [](std::string& text) {
+                parse_size(text, "--memory");
+                return std::string();
+            },
+            "", "size"));
     command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")
         ->type_name("N")
         ->check(whole_number(1, 256));
@@ -207,9 +259,13 @@ void add_convert(CLI::App& app) {
     command.add_flag("--json", choices->json, "Print one JSON object");
     command.footer(
         "The file appears under its name when it is complete. Weights that come as Q4_0 are kept exactly by int4, group 32.\n"
+        "--calibrate takes UTF-8 text of the kind that the model is for: 256 tokens at least; of more than 16,384 it reads "
+        "16,384,\n"
+        "spread over the text. For that time a second file stands beside OUT, the model in int8.\n"
         "Examples:\n"
         "  linnet convert Phi-3-mini-4k-instruct-q4.gguf phi-3.linnet\n"
-        "  linnet convert Phi-3-mini-4k-instruct/ phi-3.linnet --group 64");
+        "  linnet convert Phi-3-mini-4k-instruct/ phi-3.linnet --group 64\n"
+        "  linnet convert Phi-3-mini-4k-instruct/ phi-3.linnet --calibrate texts.txt");
     command.callback([choices] { convert(*choices); });
 }
 

@@ -55,8 +55,12 @@ public:
     void finish();
     uint64_t written() const { return written_; }
 
-private:
+    // For a file that is only to be read again: what has been written so far stands under this name, until this object goes. Whoever
+    // has opened it by then can read on. Empty: what is written is no regular file.
+    const std::string& passing_name() const { return partial_; }
     Status flush(Error& error);
+
+private:
     Status failed(int number, Error& error);
 
     std::string path_;

@@ -94,7 +94,12 @@ TextSource::TextSource(const std::string& path) {
         container = (magic.size() == sizeof file_magic && memcmp(magic.data(), file_magic, sizeof file_magic) == 0) ||
                     ends_with(source.main, ".linnet");
     }
-    const std::vector<uint8_t> block = container ? block_of_container(path) : block_of_source(path);
+    open(container ? block_of_container(path) : block_of_source(path));
+}
+
+TextSource::TextSource(const std::vector<uint8_t>& block) { open(block); }
+
+void TextSource::open(const std::vector<uint8_t>& block) {
     block_bytes_ = block.size();
     block_.resize((block.size() + 7) / 8);
     memcpy(block_.data(), block.data(), block.size());

@@ -12,6 +12,8 @@ class TextSource {
 public:
     // A .linnet file, tokenizer.model, tokenizer.json, a GGUF file or a model's folder. Throws a Failure.
     explicit TextSource(const std::string& path);
+    // A tokenizer block (core/text/tokenizer_block.h), copied.
+    explicit TextSource(const std::vector<uint8_t>& block);
     TextSource(const TextSource&) = delete;
     TextSource& operator=(const TextSource&) = delete;
 
@@ -20,6 +22,8 @@ public:
     std::string decode(const std::vector<int32_t>& tokens, bool special) const;
 
 private:
+    void open(const std::vector<uint8_t>& block);
+
     std::vector<uint64_t> block_;  // 8-aligned
     size_t block_bytes_ = 0;
     Tokenizer tokenizer_;
