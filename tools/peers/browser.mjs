@@ -31,15 +31,16 @@ server
   .file('/page.html', join(here, 'browser_page.html'))
   .file('/browser_page.mjs', join(here, 'browser_page.mjs'));
 
-/** llama.cpp's figures: a process of its own, which warms up and measures once. */
+/** llama.cpp's figures, of its AVX2 build: a process of its own, which warms up and measures once. */
 function native(threads) {
+  const program = join(folder, 'native/llama_cpp.py');
   const given = ['--prompt', values.prompt, '--decode', values.decode, '--threads', String(threads), '--rounds', '1'];
-  const report = JSON.parse(execFileSync('node', [join(folder, 'native/llama_cpp.mjs'), gguf, ...given], { encoding: 'utf8' }));
+  const report = JSON.parse(execFileSync('python3', [program, gguf, ...given, '--variant', 'haswell'], { encoding: 'utf8' }));
   return {
     prefill: report.prefill_tokens_per_second,
     decode: report.decode_tokens_per_second,
     promptTokens: report.prompt,
-    decodedTokens: report.decoded,
+    decodedTokens: report.decode,
     variant: report.variant,
   };
 }

@@ -19,7 +19,7 @@ medians in tokens a second, and how many times as fast Linnet is.
   --gguf      a Q4_0 file: tools/peers/compare.sh --same-weights leaves one in build/peers. Linnet alone needs none
   --linnet    the same, converted; default: it is converted into the temporary folder
   --runtimes  which ones. linnet-simd128: Linnet's build without relaxed SIMD, as in a browser that does not know it. llama.cpp:
-              from npm (node-llama-cpp), natively, its AVX2 build whatever the processor has, between the others
+              from npm, natively, its AVX2 build whatever the processor has, in turn with the others
 
 Give the machine to this alone; a second program that computes makes the figures worthless.
 TEXT
@@ -63,12 +63,10 @@ esac
 case $runtimes in
     *llama.cpp*)
         mkdir "$work/native"
-        cp "$LINNET_ROOT"/tools/peers/{package.json,llama_cpp.mjs} "$work/native/"
+        cp "$LINNET_ROOT"/tools/peers/{package.json,llama_cpp.py} "$work/native/"
         say "Fetching llama.cpp from npm ..."
-        (cd "$work/native" && npm install --omit=optional --ignore-scripts --no-audit --no-fund --silent) >&2 ||
-            fail "npm cannot fetch node-llama-cpp."
-        # It takes the best library that is there: the one for AVX2 is named after Haswell.
-        find "$work/native" -name 'libggml-cpu-*.so' ! -name '*-haswell.so' -delete
+        (cd "$work/native" && npm install --ignore-scripts --no-audit --no-fund --silent) >&2 ||
+            fail "npm cannot fetch @node-llama-cpp/linux-x64."
         ;;
 esac
 if [ -z "$model" ]; then

@@ -54,6 +54,11 @@ template <typename Dot, bool one_step>
 inline constexpr Tile tiles[tile_tokens] = {tile<Dot, 1, one_step>, tile<Dot, 2, one_step>, tile<Dot, 3, one_step>,
                                             tile<Dot, 4, one_step>};
 
+using Fill = void (*)(const Token* tokens, uint32_t first_step, uint32_t steps, uint8_t* panel);
+
+template <typename Dot>
+inline constexpr Fill fills[tile_tokens] = {fill_panel<Dot, 1>, fill_panel<Dot, 2>, fill_panel<Dot, 3>, fill_panel<Dot, 4>};
+
 LINNET_INLINE void put(const PackedMatrix& matrix, uint32_t block, const float (*totals)[16], uint32_t tokens, float* y,
                        size_t y_stride) {
     const uint32_t first_row = block * 16;
@@ -86,7 +91,7 @@ void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t
             size_t behind = 0;  // bytes of a block that earlier runs have read
             for (uint32_t step = 0; step < steps;) {
                 const uint32_t here = steps - step < most_steps ? steps - step : most_steps;
-                if (!fill_once || block == first_block) fill_panel<Dot>(from, count, step, here, panel);
+                if (!fill_once || block == first_block) fills<Dot>[count - 1](from, step, here, panel);
                 for (uint32_t i = 0; i < blocks; ++i) {
                     // What is read ahead is in the next block, if there is one.
                     const bool next = (block + i + 1) * 16 < matrix.rows && matrix.stride > most_ahead;

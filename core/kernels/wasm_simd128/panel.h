@@ -22,21 +22,19 @@ LINNET_INLINE uint32_t panel_steps(uint32_t tokens) {
     return panel_bytes / (tokens * panel_step_bytes<Dot>) / 8 * 8;
 }
 
-template <typename Dot>
-void fill_panel(const Token* tokens, uint32_t count, uint32_t first_step, uint32_t steps, uint8_t* panel) {
+template <typename Dot, uint32_t T>
+void fill_panel(const Token* tokens, uint32_t first_step, uint32_t steps, uint8_t* panel) {
     constexpr uint32_t part_columns = 32 / Dot::parts;
-    for (uint32_t step = first_step; step < first_step + steps; ++step) {
-        for (uint32_t t = 0; t < count; ++t) {
+    for (uint32_t step = first_step; step < first_step + steps; ++step, panel += T * panel_step_bytes<Dot>) {
+        for (uint32_t t = 0; t < T; ++t) {
             const int32_t begin = Dot::begin(tokens[t].sums[step]);
             memcpy(panel + t * 4, &begin, 4);
-            memcpy(panel + (count + t) * 4, tokens[t].scales + step, 4);
-            const int8_t* values = tokens[t].values + size_t{step} * 32;
-            uint8_t* to = panel + count * 8 + t * 8 * Dot::words;
-            for (uint32_t part = 0; part < Dot::parts; ++part, values += part_columns, to += count * 8 * Dot::words) {
-                Dot::spread(values, to);
+            memcpy(panel + (T + t) * 4, tokens[t].scales + step, 4);
+            const int8_t* const values = tokens[t].values + size_t{step} * 32;
+            for (uint32_t part = 0; part < Dot::parts; ++part) {
+                Dot::spread(values + part * part_columns, panel + T * 8 + (part * T + t) * 8 * Dot::words);
             }
         }
-        panel += count * panel_step_bytes<Dot>;
     }
 }
 
