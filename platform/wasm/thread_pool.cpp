@@ -12,6 +12,8 @@ namespace {
 // a thread takes some 50 microseconds, and far shorter than a time slice. An engine has no pause instruction.
 constexpr double spin_milliseconds = 0.1;
 
+uint64_t nanoseconds() { return static_cast<uint64_t>(emscripten_get_now() * 1e6); }
+
 }  // namespace
 
 // Waits until `value` is no longer `old`.
@@ -60,17 +62,19 @@ void* WasmThreadPool::serve(void* pool) {
     return nullptr;
 }
 
-void WasmThreadPool::take_tasks() {
+uint32_t WasmThreadPool::take_tasks() {
+    uint32_t taken = 0;
     uint64_t job = job_.load(std::memory_order_acquire);
     for (;;) {
         const uint32_t left = static_cast<uint32_t>(job);
-        if (left == 0) return;
+        if (left == 0) return taken;
         // These belong to `job` if the exchange succeeds: they only change after every task of a job is done.
         const linnet_task task = task_.load(std::memory_order_relaxed);
         void* const context = context_.load(std::memory_order_relaxed);
         const uint32_t index = count_.load(std::memory_order_relaxed) - left;
         if (!job_.compare_exchange_weak(job, job - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
         task(context, index);
+        ++taken;
         if (unfinished_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake(unfinished_, callers_asleep_);
         job = job_.load(std::memory_order_acquire);
     }
@@ -78,6 +82,11 @@ void WasmThreadPool::take_tasks() {
 
 void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
     if (count <= 1 || workers_ == 0) {
+        for (uint32_t i = 0; i < count; ++i) task(context, i);
+        return;
+    }
+    const uint64_t start = nanoseconds();
+    if (account_.without_workers(start)) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
@@ -89,12 +98,14 @@ void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
     job_.store(number << 32 | count, std::memory_order_release);
     signal_.fetch_add(1, std::memory_order_seq_cst);
     wake(signal_, workers_asleep_);
-    take_tasks();
+    const uint32_t taken = take_tasks();
+    const uint64_t own_end = nanoseconds();
     for (;;) {
         const uint32_t unfinished = unfinished_.load(std::memory_order_acquire);
         if (unfinished == 0) break;
         wait_for_change(unfinished_, unfinished, callers_asleep_);
     }
+    account_.add(taken, count, start, own_end, nanoseconds());
 }
 
 #else

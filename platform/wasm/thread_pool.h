@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "platform/platform.h"
+#include "platform/worker_account.h"
 
 namespace linnet {
 
@@ -27,7 +28,7 @@ public:
 
 private:
     static void* serve(void* pool);
-    void take_tasks();
+    uint32_t take_tasks();  // how many
     static void wait_for_change(std::atomic<uint32_t>& value, uint32_t old, std::atomic<uint32_t>& sleepers);
     static void wake(std::atomic<uint32_t>& value, const std::atomic<uint32_t>& sleepers);
 
@@ -43,6 +44,7 @@ private:
     std::atomic<bool> ending_{false};
     std::atomic<uint32_t> workers_asleep_{0};
     std::atomic<uint32_t> callers_asleep_{0};
+    WorkerAccount account_;
     pthread_t handles_[most_workers] = {};
     uint32_t workers_ = 0;
 };
