@@ -31,10 +31,10 @@ server
   .file('/page.html', join(here, 'browser_page.html'))
   .file('/browser_page.mjs', join(here, 'browser_page.mjs'));
 
-/** llama.cpp's figures, of its AVX2 build: a process of its own, which warms up and measures once. */
-function native(threads) {
+/** llama.cpp's figures, of its AVX2 build, for as many tokens: a process of its own, which warms up and measures once. */
+function native(threads, tokens) {
   const program = join(folder, 'native/llama_cpp.py');
-  const given = ['--prompt', values.prompt, '--decode', values.decode, '--threads', String(threads), '--rounds', '1'];
+  const given = ['--prompt', String(tokens), '--decode', values.decode, '--threads', String(threads), '--rounds', '1'];
   const report = JSON.parse(execFileSync('python3', [program, gguf, ...given, '--variant', 'haswell'], { encoding: 'utf8' }));
   return {
     prefill: report.prefill_tokens_per_second,
@@ -63,16 +63,19 @@ try {
       tabs.push({ page, runtime, threads });
     }
   }
+  let tokens = Number(values.prompt);
   for (let round = 1; round <= Number(values.rounds); ++round) {
     for (const { page, runtime, threads } of tabs) {
       await page?.bringToFront();
       const rates =
         page === undefined
-          ? native(threads)
+          ? native(threads, tokens)
           : await page.evaluate(
               ([round, prompt, decode]) => globalThis.measure(round, prompt, decode),
               [round, Number(values.prompt), Number(values.decode)],
             );
+      // What a text is in tokens depends on the vocabulary.
+      tokens = rates.promptTokens;
       console.log(JSON.stringify({ runtime, threads, round, ...rates }));
     }
   }

@@ -89,9 +89,42 @@ function handleSource(
   };
 }
 
+/** So much is small, and so much of it is kept: the rows of some hundred tokens. */
+const SMALL_BYTES = 16 * 1024;
+const KEPT_BYTES = 1024 * 1024;
+
+/** The small pieces that were read last. To read one row of a file takes a browser most of a millisecond, as long as a small model
+ *  takes to compute a token, and a text has the same tokens again and again. */
+class Pieces {
+  private readonly held = new Map<number, Uint8Array>();
+  private bytes = 0;
+
+  get(offset: number, into: Uint8Array): boolean {
+    const piece = this.held.get(offset);
+    if (piece === undefined || piece.length < into.length) return false;
+    into.set(piece.subarray(0, into.length));
+    this.held.delete(offset); // the last to go, again
+    this.held.set(offset, piece);
+    return true;
+  }
+
+  put(offset: number, piece: Uint8Array): void {
+    if (piece.length > SMALL_BYTES) return;
+    this.bytes += piece.length - (this.held.get(offset)?.length ?? 0);
+    this.held.delete(offset);
+    this.held.set(offset, piece);
+    for (const [oldest, { length }] of this.held) {
+      if (this.bytes <= KEPT_BYTES) break;
+      this.held.delete(oldest);
+      this.bytes -= length;
+    }
+  }
+}
+
 /** Reads `file` in place. A file that was changed on the disk since it was chosen reads as nothing, with a problem told. */
 export function fileSource(file: Blob, storedAs?: string, release: () => void = () => {}): ByteSource {
   const reader = new FileReaderSync();
+  const pieces = new Pieces();
   let open = true;
   let problem = '';
   return {
@@ -103,9 +136,11 @@ export function fileSource(file: Blob, storedAs?: string, release: () => void = 
     },
     read(offset, into) {
       if (!open || offset >= file.size) return 0;
+      if (pieces.get(offset, into)) return into.length;
       try {
         const bytes = new Uint8Array(reader.readAsArrayBuffer(file.slice(offset, offset + into.length)));
         into.set(bytes);
+        pieces.put(offset, bytes);
         return bytes.length;
       } catch (error) {
         problem = unreadable(error).message;
