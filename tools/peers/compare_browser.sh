@@ -9,14 +9,15 @@ SCRIPT_NAME=tools/peers/compare_browser.sh
 
 help() {
     cat <<'TEXT'
-Usage: tools/peers/compare_browser.sh [--gguf FILE] [--linnet FILE] [--rounds N] [--threads "1 2"] [--prompt N] [--decode N]
-                                      [--runtimes "linnet linnet-simd128 wllama-2 wllama-3 llama.cpp"]
+Usage: tools/peers/compare_browser.sh [--gguf FILE | --shape NAME] [--linnet FILE] [--rounds N] [--threads "1 2"] [--prompt N]
+                                      [--decode N] [--runtimes "linnet linnet-simd128 wllama-2 wllama-3 llama.cpp"]
 
 Fetches wllama from npm (2.2.1, the last one with SIMD kernels, and 3.8.1) into a temporary folder, and runs both and Linnet's
 package in turns in one headless Chromium, on the same weights, for each number of threads, for N rounds (3). Prints a table of
 medians in tokens a second, and how many times as fast Linnet is.
 
   --gguf      a Q4_0 file: tools/peers/compare.sh --same-weights leaves one in build/peers. Linnet alone needs none
+  --shape     random weights of a named shape in its place, as tools/peers/compare.sh has them; wllama does not open those
   --linnet    the same, converted; default: it is converted into the temporary folder
   --runtimes  which ones. linnet-simd128: Linnet's build without relaxed SIMD, as in a browser that does not know it. llama.cpp:
               from npm, natively, its AVX2 build whatever the processor has, in turn with the others
@@ -25,14 +26,14 @@ Give the machine to this alone; a second program that computes makes the figures
 TEXT
 }
 
-rounds=3 threads_list='1 2' prompt=64 decode=24 gguf='' model='' runtimes='linnet wllama-2 wllama-3'
+rounds=3 threads_list='1 2' prompt=64 decode=24 gguf='' shape='' model='' runtimes='linnet wllama-2 wllama-3'
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) help; exit 0 ;;
-        --gguf | --linnet | --rounds | --threads | --prompt | --decode | --runtimes)
+        --gguf | --shape | --linnet | --rounds | --threads | --prompt | --decode | --runtimes)
             [ $# -ge 2 ] || usage_error "$1 wants a value."
             case $1 in
-                --gguf) gguf=$2 ;; --linnet) model=$2 ;; --rounds) rounds=$2 ;;
+                --gguf) gguf=$2 ;; --shape) shape=$2 ;; --linnet) model=$2 ;; --rounds) rounds=$2 ;;
                 --threads) threads_list=$2 ;; --prompt) prompt=$2 ;; --decode) decode=$2 ;; --runtimes) runtimes=$2 ;;
             esac
             shift ;;
@@ -40,13 +41,17 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ -n "$shape" ]; then
+    gguf=$work/$shape.gguf
+    say "Making random weights of the shape $shape ..."
+    python3 "$LINNET_ROOT/tools/peers/random_gguf.py" "$shape" "$gguf" || fail "cannot make them."
+fi
 case $runtimes in
     *llama*) [ -f "$gguf" ] || usage_error "--gguf wants a file: tools/peers/compare.sh --same-weights leaves one in build/peers." ;;
     *) [ -f "$model" ] || [ -f "$gguf" ] || usage_error "--linnet or --gguf wants a file." ;;
 esac
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 node=$(web_node)
 npm_install "$LINNET_ROOT/tests/browser" || fail "npm cannot fetch playwright-core."
 if [ ! -f "$LINNET_ROOT/wasm/package/dist/index.js" ]; then
