@@ -69,7 +69,7 @@ fi
 # page_is_new: no source of the page is newer than what was built.
 page_is_new() {
     [ -f "$LINNET_ROOT/build/web_demo/index.html" ] &&
-        [ -z "$(cd "$LINNET_ROOT" && find core platform tools/converter wasm web_demo \( -name node_modules -o -name dist \) -prune \
+        [ -z "$(cd "$LINNET_ROOT" && find core platform tools/bench tools/converter wasm web_demo \( -name node_modules -o -name dist \) -prune \
             -o -type f -newer build/web_demo/index.html -print -quit)" ]
 }
 

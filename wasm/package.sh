@@ -12,7 +12,7 @@ SCRIPT_NAME=wasm/package.sh
 # stale MODULE: it is missing, or a source is newer.
 stale() {
     [ -f "$1" ] || return 0
-    [ -n "$(cd "$LINNET_ROOT" && find core platform tools/converter wasm -path wasm/package -prune -o \
+    [ -n "$(cd "$LINNET_ROOT" && find core platform tools/bench tools/converter wasm -path wasm/package -prune -o \
         -type f ! -name '*.sh' -newer "$1" -print -quit)" ]
 }
 

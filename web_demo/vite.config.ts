@@ -104,6 +104,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0, // the policy allows no data: addresses but for pictures
+    rollupOptions: { input: [resolve(here, 'index.html'), resolve(here, 'bench.html')] },
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },

@@ -1,8 +1,7 @@
 // The page without a mouse, and for those who do not see it: keyboard alone, and axe on every view, light and dark.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
+import { findings } from './lib/axe.mjs';
 import { launch } from './lib/chromium.mjs';
 import { chat, slow } from './lib/models.mjs';
 import {
@@ -17,19 +16,6 @@ import {
   running,
   startPage,
 } from './lib/page.mjs';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What axe finds, as lines that say where. */
-async function findings(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
-  );
-  return violations.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id}: ${help}: ${target} ${failureSummary}`),
-  );
-}
 
 for (const colorScheme of ['light', 'dark']) {
   for (const [width, height] of [

@@ -72,13 +72,16 @@ std::string escaped(std::string_view text) {
     return out;
 }
 
-// 1, 2 or 5 times a power of ten, so that four to ten of them reach `most`.
+// 1, 2 or 5 times a power of ten, so that three to seven of them reach `most`.
 double step_for(double most) {
     double step = 1;
-    while (step * 5 > most && step > 1e-6) step /= 10;
-    while (step * 50 <= most) step *= 10;
-    if (step * 25 <= most) return step * 5;
-    return step * 10 <= most ? step * 2 : step;
+    while (step * 7 > most && step > 1e-6) step /= 10;
+    for (;;) {
+        for (const double times : {1.0, 2.0, 5.0}) {
+            if (step * times * 7 >= most) return step * times;
+        }
+        step *= 10;
+    }
 }
 
 std::string number(double at) { return fixed(at, 1); }
@@ -191,7 +194,7 @@ std::string plot_report(const BenchReport& report) {
     const std::string machine = report.kernels + ", " + std::to_string(report.threads) +
                                 (report.threads == 1 ? " thread, " : " threads, ") + "medians of " +
                                 std::to_string(report.rounds) + (report.rounds == 1 ? " round" : " rounds");
-    int at = 84;
+    int at = 94;
     std::string body;
     if (!report.prefill.empty()) {
         body += panel(report.prefill, at, "Prefill", "tokens of the prompt", true);
@@ -212,8 +215,10 @@ std::string plot_report(const BenchReport& report) {
     legend(ceilings[1].line, "dot products' limit: " + figure(report.dot_ceiling / 1e9) + " GMAC/s, one token " +
                                  figure(report.dot_ceiling_one / 1e9));
     if (report.storage_rate > 0) legend(ceilings[2].line, "storage's limit: " + figure(report.storage_rate / 1e9) + " GB/s");
-    legend("class=\"whisker\" stroke=\"#1c1917\" stroke-width=\"1.5\"",
-           "least to most of the rounds. %: of the lower limit; \xe2\x86\x91: above the picture");
+    legend("class=\"whisker\" stroke=\"#1c1917\" stroke-width=\"1.5\"", "least to most of the rounds");
+    body +=
+        label(left, y, "class=\"quiet\" fill=\"#57534e\"", "%: of the lowest limit. \xe2\x86\x91: a limit above the picture");
+    y += 18;
     const int height = y + 2;
     const std::string size = std::to_string(width) + "\" height=\"" + std::to_string(height);
     return "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + size + "\" viewBox=\"0 0 " + std::to_string(width) + " " +

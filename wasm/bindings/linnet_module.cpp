@@ -1,6 +1,7 @@
 // The names under which JavaScript sees Linnet.
 #include <emscripten/bind.h>
 
+#include "wasm/bindings/bench.h"
 #include "wasm/bindings/benchmark.h"
 #include "wasm/bindings/model.h"
 #include "wasm/bindings/storage.h"
@@ -43,6 +44,12 @@ EMSCRIPTEN_BINDINGS(linnet) {
         .function("begin", &Model::begin)
         .function("step", &whole_step)
         .function("step", &Model::step);
+    emscripten::class_<linnet::Bench>("Bench")
+        .constructor<>()
+        .function("open", &linnet::Bench::open)
+        .function("readRate", &linnet::Bench::read_rate)
+        .function("dotRate", &linnet::Bench::dot_rate)
+        .function("report", &linnet::Bench::report);
     emscripten::function("makePlan", &linnet::make_plan);
     emscripten::function("fileLayout", &linnet::file_layout);
     emscripten::function("metadataProblem", &linnet::metadata_problem);

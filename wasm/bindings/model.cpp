@@ -118,6 +118,7 @@ val Model::open(val source, val options_value) {
     status = linnet_open(&platform_->table(), &options, arena_, static_cast<size_t>(plan.total_bytes), &model_, &error);
     val result = answer(status, error);
     if (status == LINNET_OK) {
+        plan_ = plan;
         write_plan(plan, options, rates, result);
     } else {
         model_ = nullptr;

@@ -31,6 +31,11 @@ public:
     emscripten::val measured_plan(emscripten::val source, emscripten::val options);
     emscripten::val info() const;
     uint32_t threads() const;
+    // For what works with the open model beside JavaScript; they hold until it is deleted.
+    bool is_open() const { return model_ != nullptr; }
+    linnet_model* handle() const { return model_; }
+    const linnet_plan& plan() const { return plan_; }
+    const linnet_platform& platform() const { return platform_->table(); }
     // Byte address of the word that stops (see WasmPlatform::stop).
     uint32_t stop_address() const;
     void clear_stop();
@@ -101,6 +106,7 @@ private:
     ReaderChannel reader_;
     std::unique_ptr<WasmPlatform> platform_;
     void* arena_ = nullptr;
+    linnet_plan plan_{};
     linnet_model* model_ = nullptr;
     std::vector<Slot> slots_;
 };

@@ -7,7 +7,7 @@ import { ModelHandle } from './model.js';
 import { checkLoad, checkNames, checkPlan } from './options.js';
 import { ProgressMeter } from './progress.js';
 import type { CallName, Calls, LoadRequest, ProgressEvent } from './protocol.js';
-import type { LoadOptions, Model, ModelSource, Models, Plan, PlanOptions, Progress } from './types.js';
+import type { LoadOptions, ModelSource, Models, Plan, PlanOptions, Progress } from './types.js';
 
 /** A worker in the middle of one long read does not hear a cancellation; after this it is ended. */
 const CANCEL_MILLISECONDS = 60;
@@ -51,7 +51,11 @@ function meter(onProgress: ((progress: Progress) => void) | undefined): ((event:
 }
 
 /** Rejects with the signal's reason soon after it, whatever the worker is doing, and ends the worker then. */
-function heedSignal<Result>(connection: Connection, call: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+export function heedSignal<Result>(
+  connection: Connection,
+  call: Promise<Result>,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
   if (signal === undefined) return call;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const onAbort = (): void => {
@@ -79,7 +83,7 @@ async function loadWith(
   folder: URL | undefined,
   request: LoadRequest,
   options: LoadOptions,
-): Promise<Model> {
+): Promise<ModelHandle> {
   const { signal } = options;
   const connection = connect(choice, folder);
   try {
@@ -94,7 +98,7 @@ async function loadWith(
   }
 }
 
-export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<ModelHandle> {
   const { threads, ...checked } = checkLoad(options);
   const request: LoadRequest = { source: sourceOf(source, 'Linnet.load'), ...checked };
   if (options.signal?.aborted === true) throw abortReason(options.signal);

@@ -20,7 +20,7 @@ import type {
 
 export class ModelHandle implements Model {
   constructor(
-    private readonly connection: Connection,
+    readonly connection: Connection, // the package's own, no part of Model
     readonly info: ModelInfo,
     readonly plan: Plan,
   ) {}

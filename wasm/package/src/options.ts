@@ -1,6 +1,15 @@
 // Options are checked at the edge: a name that does not exist is refused with the nearest one, a value with what it may be.
 import { LinnetError } from './errors.js';
-import type { Bytes, LoadOptions, Message, PlanOptions, PromptOptions, Sampling, SessionOptions } from './types.js';
+import type {
+  BenchOptions,
+  Bytes,
+  LoadOptions,
+  Message,
+  PlanOptions,
+  PromptOptions,
+  Sampling,
+  SessionOptions,
+} from './types.js';
 import type { AnswerOptions, LoadRequest } from './protocol.js';
 import { MOST_THREADS } from './builds.js';
 
@@ -122,6 +131,8 @@ export const LOAD_OPTIONS = [
 
 const KV_FORMATS = { int8: 1, f16: 2, f32: 3, int4: 4 } as const;
 
+export const BENCH_OPTIONS = ['memory', 'threads', 'kv', 'kernels', 'assets', 'signal'] as const;
+
 export const PLAN_OPTIONS = ['memory', 'context', 'threads', 'kv', 'residentSessions', 'assets', 'measure', 'signal'] as const;
 
 export type CheckedLoad = Omit<LoadRequest, 'source'> & { threads: 'auto' | number };
@@ -151,6 +162,26 @@ export function checkPlan(options: PlanOptions): CheckedLoad & { measure: boolea
   const { measure = false, ...rest } = options;
   if (typeof measure !== 'boolean') refuse("'measure' must be true or false.");
   return { ...checkLoad(rest), measure };
+}
+
+const LONGEST = 2 ** 20;
+
+export function checkBench(options: BenchOptions): { prompts: number[]; decode: number; rounds: number } {
+  const { prompts = [32, 128, 512, 2048], decode = 32, rounds = 0, onProgress, ...rest } = options;
+  checkNames(options, [...BENCH_OPTIONS, 'prompts', 'decode', 'rounds', 'onProgress'], 'Linnet.bench');
+  checkFunction(onProgress, 'onProgress');
+  checkLoad(rest);
+  if (!Array.isArray(prompts) || prompts.length === 0) refuse("'prompts' must be a list of numbers of tokens.");
+  const lengths = prompts.map((count) => inRange(count, 'prompts', { least: 0, most: LONGEST, whole: true }));
+  const checked = {
+    prompts: [...new Set(lengths)].sort((a, b) => a - b),
+    decode: inRange(decode, 'decode', { least: 0, most: LONGEST, whole: true }),
+    rounds: rounds === 0 ? 0 : inRange(rounds, 'rounds', { least: 1, most: 1000, whole: true }),
+  };
+  if (checked.decode === 0 && checked.prompts.every((count) => count === 0)) {
+    refuse("'prompts' and 'decode' are 0: there is nothing to measure.");
+  }
+  return checked;
 }
 
 const SAMPLING_RANGES: Record<keyof Sampling, Range> = {

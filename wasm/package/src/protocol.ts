@@ -1,6 +1,7 @@
 // What the page and the worker say to each other. Every request has an id; answers, events and cancellations name it.
 import type { ErrorCode } from './errors.js';
 import type {
+  BenchResult,
   BuildName,
   LoadPhase,
   MemoryUse,
@@ -52,6 +53,23 @@ export interface AnswerOptions {
   speculate: boolean | null;
 }
 
+export interface BenchRequest {
+  /** Lengths, ascending; 0: none before what is decoded. */
+  prompts: number[];
+  decode: number;
+  /** 0: as many as time allows. */
+  rounds: number;
+  /** Of the model, for people; '': its own. */
+  name: string;
+  /** Seconds of the starts: to the first token, and to the open model. */
+  load: { cold: number; cached: number; loading: number };
+}
+
+export interface BenchProgress {
+  done: number;
+  total: number;
+}
+
 export interface ProgressEvent {
   phase: LoadPhase;
   loaded: number;
@@ -90,6 +108,7 @@ export interface Calls {
   saved: { in: null; out: SavedSession[]; event: never };
   forget: { in: { name: string }; out: null; event: never };
   logitsHash: { in: { tokens: Int32Array }; out: string; event: never };
+  bench: { in: BenchRequest; out: BenchResult; event: BenchProgress };
   plan: { in: PlanRequest; out: Plan; event: never };
   memory: { in: null; out: MemoryUse; event: never };
   list: { in: null; out: StoredModel[]; event: never };

@@ -359,11 +359,86 @@ export interface CheckedFeature {
   reason: string;
 }
 
+/** What Linnet.bench() takes beside how the model is loaded. */
+export type BenchOptions = Pick<LoadOptions, 'memory' | 'threads' | 'kv' | 'kernels' | 'assets' | 'signal'> & {
+  /** Lengths of the prompt, in tokens; 0: nothing before what is decoded. Default: 32, 128, 512 and 2048, as far as the context
+   *  holds them. */
+  prompts?: number[];
+  /** Tokens that are decoded after each of them. Default 32; 0: none. */
+  decode?: number;
+  /** Default: 5, or 3 where they take more than a minute. */
+  rounds?: number;
+  /** 'start': the model is opened, twice; 'measure': the rounds. `done`: 0 to 1. */
+  onProgress?: (progress: { phase: 'start' | 'measure'; done: number }) => void;
+};
+
+/** One length of a benchmark. Rates are medians of the rounds; 0: not measured, or does not bound. */
+export interface BenchRow {
+  after: number;
+  tokens: number;
+  tokens_per_second: number;
+  least: number;
+  most: number;
+  rounds: number[];
+  bytes_per_token: number;
+  bytes_per_second: number;
+  macs_per_token: number;
+  macs_per_second: number;
+  memory_bound_tokens_per_second: number;
+  dot_bound_tokens_per_second: number;
+  storage_bound_tokens_per_second: number;
+  bound: 'memory' | 'dots' | 'storage';
+  share_of_bound: number;
+}
+
+/** What `linnet bench --json` prints, under the same names: tools/bench/README.md explains them. */
+export interface BenchReport {
+  model: string;
+  machine: { place: string; processor: string; cores: number; huge_pages: string; huge_page_bytes: number };
+  threads: number;
+  kernels: string;
+  rounds: number;
+  prefill: BenchRow[];
+  decode: BenchRow[];
+  prefill_tokens_per_second: number;
+  decode_tokens_per_second: number;
+  read_ceiling_bytes_per_second: number;
+  read_ceiling_buffer_bytes: number;
+  dot_ceiling_macs_per_second: number;
+  dot_ceiling_one_token_macs_per_second: number;
+  weight_bytes_per_token: number;
+  weight_bytes_per_second: number;
+  share_of_read_ceiling: number;
+  streamed_bytes_per_token: number;
+  storage_bytes_per_second: number;
+  past_cache: boolean;
+  storage_bound_tokens_per_second: number;
+  share_of_storage_bound: number;
+  load: {
+    cold_first_token_seconds: number;
+    cached_first_token_seconds: number;
+    file_bytes: number;
+    storage_bytes_per_second: number;
+  };
+  load_seconds: number;
+  arena_bytes: number;
+  peak_bytes: number;
+}
+
+export interface BenchResult {
+  report: BenchReport;
+  /** A picture of it: the text of an SVG file. */
+  plot: string;
+}
+
 export interface LinnetStatic {
   load(source: ModelSource, options?: LoadOptions): Promise<Model>;
   /** What load() would take with these options, without loading: from the file's beginning, which is fetched where the model is
    *  not stored. A ceiling that is too low is refused with the lowest that would do. */
   plan(source: ModelSource, options?: PlanOptions): Promise<Plan>;
+  /** How fast a model runs here, beside what this machine can read and multiply at most. Opens it in a worker of its own, takes the
+   *  memory of the model and up to 260 MB more, and computes for some ten seconds to some minutes. */
+  bench(source: ModelSource, options?: BenchOptions): Promise<BenchResult>;
   check(): Promise<Check>;
   readonly models: Models;
   readonly version: string;

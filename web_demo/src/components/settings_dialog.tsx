@@ -210,6 +210,9 @@ export function SettingsDialog() {
       ) : (
         <Plan />
       )}
+      <p class="hint">
+        <a href="./bench.html">Measure how fast a model runs on this device</a>
+      </p>
       <h3 class="section">This browser</h3>
       <ThisBrowser />
       <div class="row end">

@@ -9,6 +9,7 @@ import {
   type Answer,
   type GenerationOptions,
   type LinnetModule,
+  type ModuleBench,
   type ModuleModel,
   type ModuleOptions,
   type ModuleProgress,
@@ -133,6 +134,22 @@ export class Engine {
 
   evaluate(session: number, tokens: Int32Array, milliseconds: number): ModuleProgress {
     return this.good(this.model.evaluate(session, tokens, milliseconds));
+  }
+
+  rewind(session: number, length: number): void {
+    this.good(this.model.rewind(session, length));
+  }
+
+  /** The ceilings of this machine, measured beside this model; to be deleted before it. */
+  openBench(): ModuleBench {
+    const bench = new this.module.Bench();
+    try {
+      good(bench.open(this.model));
+    } catch (error) {
+      bench.delete();
+      throw error;
+    }
+    return bench;
   }
 
   logits(session: number): Float32Array {

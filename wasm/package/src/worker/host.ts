@@ -1,8 +1,19 @@
 // What the worker's calls are about: the wasm module, the open model, its conversations, and storage.
 import { LinnetError } from '../errors.js';
-import type { AnswerEvent, Calls, LoadRequest, PlanRequest, ProgressEvent, SessionState, Setup } from '../protocol.js';
-import type { Message, ModelInfo, Plan, Reply, Sampling, SavedSession, VerifyResult } from '../types.js';
+import type {
+  AnswerEvent,
+  BenchProgress,
+  BenchRequest,
+  Calls,
+  LoadRequest,
+  PlanRequest,
+  ProgressEvent,
+  SessionState,
+  Setup,
+} from '../protocol.js';
+import type { BenchResult, Message, ModelInfo, Plan, Reply, Sampling, SavedSession, VerifyResult } from '../types.js';
 import { generate } from './answer.js';
+import { bench } from './bench.js';
 import type { ByteSource, ReportProgress } from './byte_source.js';
 import { chats } from './chats.js';
 import { Conversation } from './conversation.js';
@@ -27,6 +38,7 @@ export class Host {
   failStart: (error: LinnetError) => void = () => {};
   private module: Promise<LinnetModule> | undefined;
   private opened: Engine | undefined;
+  private source: ByteSource | undefined;
   private modelId = '';
   private converter: Promise<Converter> | undefined;
   readonly store = createStore();
@@ -86,6 +98,7 @@ export class Host {
     try {
       signal.throwIfAborted();
       this.modelId = identityOf(source);
+      this.source = source;
       const options = {
         ...moduleOptions(request, this.setup.threads),
         kernels: request.kernels === 'auto' ? fastestKernels(module) : request.kernels,
@@ -248,6 +261,16 @@ export class Host {
   async logitsHash(tokens: Int32Array, signal: AbortSignal): Promise<string | 'cancelled'> {
     const { engine } = this;
     return this.turns.take(signal, () => logitsHash(engine, tokens, signal));
+  }
+
+  async bench(
+    request: BenchRequest,
+    signal: AbortSignal,
+    event: (event: BenchProgress) => void,
+  ): Promise<BenchResult | 'cancelled'> {
+    const { engine, source } = this;
+    if (source === undefined) throw new LinnetError('closed', 'No model is open.');
+    return this.turns.take(signal, () => bench(engine, source, request, signal, event));
   }
 
   private async startedModule(): Promise<LinnetModule> {

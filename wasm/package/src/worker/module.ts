@@ -1,6 +1,6 @@
 // The wasm module as Embind shows it (wasm/bindings): one place for its shape, so that the rest of the worker is typed.
 import type { ByteSource, FileLayout } from './byte_source.js';
-import type { Finish, Message, ModelInfo, Plan, Sampling } from '../types.js';
+import type { BenchResult, Finish, Message, ModelInfo, Plan, Sampling } from '../types.js';
 
 /** How every call that can fail answers: 'ok', or what kind of failure with a sentence. */
 export interface Answer {
@@ -101,8 +101,29 @@ export interface ModuleModel {
   delete(): void;
 }
 
+export interface BenchTimes {
+  model: string;
+  rounds: number;
+  prefill: { after: number; tokens: number; rates: number[] }[];
+  decode: { after: number; tokens: number; rates: number[] }[];
+  machine: { processor: string; cores: number };
+  load: { cold: number; cached: number; loading: number; storage: number; bytes: number };
+  streamed: number;
+  peak: number;
+}
+
+export interface ModuleBench {
+  open(model: ModuleModel): Answer;
+  /** Each some ten milliseconds: bytes, multiplications a second. */
+  readRate(): number;
+  dotRate(tokens: number): number;
+  report(times: BenchTimes): BenchResult;
+  delete(): void;
+}
+
 export interface LinnetModule {
   Model: new () => ModuleModel;
+  Bench: new () => ModuleBench;
   makePlan(source: ModuleSource, options: ModuleOptions): Answer & Plan;
   kernelNames(): string[];
   fileLayout(header: Uint8Array): Answer & FileLayout;

@@ -38,6 +38,7 @@ function handlersOf(host: Host): Handlers {
     saved: () => chats.list(),
     forget: ({ name }) => chats.forget(name),
     logitsHash: ({ tokens }, signal) => host.logitsHash(tokens, signal),
+    bench: (request, signal, event) => host.bench(request, signal, event),
     plan: (request, signal) => host.plan(request, signal),
     memory: async () => host.engine.memory(),
     list: () => host.store.list(),
