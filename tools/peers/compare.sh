@@ -81,7 +81,7 @@ results="$work/results.jsonl"
 for ((round = 1; round <= rounds; ++round)); do
     for threads in $threads_list; do
         say "round $round of $rounds, $threads thread(s)"
-        "$linnet" bench "$model" --prompt "$prompt" --decode "$decode" --threads "$threads" --repeat 1 --json |
+        "$linnet" bench "$model" --prompt "$prompt" --decode "$decode" --threads "$threads" --repeat 1 --no-cold --json |
             tr -d '\n' | sed "s/^{/{\"runtime\":\"linnet\",/" >>"$results"
         printf '\n' >>"$results"
         python3 "$work/llama_cpp.py" "$gguf" --prompt "$prompt" --decode "$decode" --threads "$threads" --rounds 1 "${variant[@]}" >>"$results"
