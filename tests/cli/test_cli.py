@@ -604,7 +604,7 @@ class Calibration(Case):
         with open(self.text, "rb") as file:
             text = self.file("text.txt", file.read(12000))
         files = []
-        for more, environment in [((), {}), (("--threads", 1), {}), (("--memory", "10MB"), {}), ((), {"LINNET_KERNELS": "scalar"})]:
+        for more, environment in [((), {}), (("--threads", 1), {}), (("--memory", "14MB"), {}), ((), {"LINNET_KERNELS": "scalar"})]:
             out = self.path(f"out{len(files)}.linnet")
             report = self.json("convert", self.source, out, "--calibrate", text, *more, environment=environment)
             self.assertGreater(report["calibration"]["tokens"], 3000)

@@ -78,6 +78,13 @@ private:
     TokenProgress line_;
 };
 
+// What is held beside the model while it reads: 12 bytes a column of every matrix, and what is left of converting.
+uint64_t held_bytes(const SourceModel& model) {
+    uint64_t bytes = 3'000'000;
+    for (const SourceTensor& tensor : model.tensors) bytes += uint64_t{12} * tensor.columns;
+    return bytes;
+}
+
 // The model in int8, whose activations are all but those of the source: opened, and without a name of its own.
 class PassingModel {
 public:
@@ -101,6 +108,7 @@ public:
         ModelChoices loading;
         loading.file = file_.passing_name();
         loading.memory = choices.memory;
+        loading.beside = held_bytes(model);
         loading.threads = choices.threads;
         loading.progress = choices.progress;
         loading.context = static_cast<uint32_t>(context);

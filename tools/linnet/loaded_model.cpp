@@ -107,7 +107,7 @@ LoadedModel::LoadedModel(const ModelChoices& choices)
     options_.verify = choices.no_verify ? 0 : 1;
     if (!choices.memory.empty()) {
         options_.memory = parse_size(choices.memory, "--memory");
-        options_.program_bytes = program_bytes;
+        options_.program_bytes = program_bytes + choices.beside;
     }
     if (kernels_.empty()) {
         const char* environment = getenv("LINNET_KERNELS");

@@ -21,6 +21,7 @@ struct ModelChoices {
     uint32_t context = 0;
     uint32_t threads = 0;
     uint32_t batch = 0;
+    uint64_t beside = 0;  // bytes that a command holds itself while it works with the model: under the same ceiling
     bool progress = false;
     bool no_verify = false;
 };
