@@ -314,3 +314,42 @@ TEST_CASE("a prompt longer than a batch reads the streamed weights once") {
     // Not more than all the weights, and what reading ahead began of the next pass.
     CHECK(stats.bytes_streamed <= model.plan.weight_bytes_per_token * 3 / 2);
 }
+
+TEST_CASE("two different models in one process, computed in turns, give what each gives alone") {
+    FakePlatform first(synth_bytes("tiny"));
+    FakePlatform second(synth_bytes("tiny-llama"));
+    const std::vector<int32_t> tokens[] = {tokens_for(first, 170), tokens_for(second, 170)};
+    const std::vector<Row> expected[] = {undisturbed(first, tokens[0], LINNET_KV_INT8),
+                                         undisturbed(second, tokens[1], LINNET_KV_INT4)};
+    linnet_options options[] = {options_of(context), options_of(context)};
+    options[1].kv_format = LINNET_KV_INT4;
+    // Once both stream, then one beside a resident one.
+    for (const bool resident : {false, true}) {
+        options[0].memory = smallest_ceiling(first, options[0]);
+        options[1].memory = resident ? 0 : smallest_ceiling(second, options[1]);
+        Streamed models[] = {{first, options[0]}, {second, options[1]}};
+        linnet_session* sessions[2];
+        for (int i = 0; i < 2; ++i) {
+            REQUIRE_MESSAGE(models[i].open() == LINNET_OK, std::string(models[i].error.text));
+            sessions[i] = models[i].session();
+            linnet_error error;
+            REQUIRE_MESSAGE(linnet_evaluate(sessions[i], tokens[i].data(), prompt, &error) == LINNET_OK,
+                            std::string(error.text));
+            CHECK(same(logits_of(sessions[i], vocabulary_of(models[i])), expected[i][0]));
+        }
+        for (size_t token = prompt; token < 170; ++token) {
+            for (int i = 0; i < 2; ++i) {
+                linnet_error error;
+                REQUIRE_MESSAGE(linnet_evaluate(sessions[i], &tokens[i][token], 1, &error) == LINNET_OK,
+                                std::string(error.text));
+                CHECK(same(logits_of(sessions[i], vocabulary_of(models[i])), expected[i][token - prompt + 1]));
+            }
+        }
+        linnet_stats stats;
+        linnet_get_stats(sessions[0], &stats);
+        CHECK(stats.bytes_streamed != 0);
+        linnet_get_stats(sessions[1], &stats);
+        CHECK((stats.bytes_streamed == 0) == resident);
+    }
+    CHECK(first.violations() + second.violations() == 0);
+}
