@@ -18,13 +18,6 @@ namespace {
 // a scheduler's hiccup), far shorter than a time slice: on a busy machine the processor is given away soon.
 constexpr uint64_t spin_nanoseconds = 60'000;
 
-// The account of the workers: when they are done without, and for how long, at first and where that comes again at once. A stall is a
-// time slice of some milliseconds; the first turn of bad luck is not yet a busy machine.
-constexpr int64_t most_owed = 2'000'000;
-constexpr int64_t most_saved = 4'000'000;
-constexpr uint64_t alone_at_first = 40'000'000;
-constexpr uint64_t alone_at_most = 640'000'000;
-
 uint64_t nanoseconds() {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -107,7 +100,7 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
         return;
     }
     const uint64_t start = nanoseconds();
-    if (start < alone_until_) {
+    if (account_.without_workers(start)) {
         in_use_.store(false, std::memory_order_release);
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
@@ -127,23 +120,8 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
         if (unfinished == 0) break;
         wait_for_change(unfinished_, unfinished);
     }
-    keep_account(taken, count, start, own_end, nanoseconds());
+    account_.add(taken, count, start, own_end, nanoseconds());
     in_use_.store(false, std::memory_order_release);
-}
-
-// Tasks are about equal. One that a worker did counts half: two threads that read memory are not twice as fast as one.
-void ThreadPool::keep_account(uint32_t taken, uint32_t count, uint64_t start, uint64_t own_end, uint64_t end) {
-    const auto own = static_cast<int64_t>(own_end - start);
-    const auto waited = static_cast<int64_t>(end - own_end);
-    const int64_t brought = taken == 0 ? waited : own / taken * (count - taken) / 2;
-    balance_ += brought - waited;
-    if (balance_ > most_saved) balance_ = most_saved;
-    if (balance_ > -most_owed) return;
-    balance_ = 0;
-    const bool again = alone_until_ != 0 && end - alone_until_ < alone_for_;
-    alone_for_ = again ? alone_for_ * 2 : alone_at_first;
-    if (alone_for_ > alone_at_most) alone_for_ = alone_at_most;
-    alone_until_ = end + alone_for_;
 }
 
 uint32_t available_threads() {

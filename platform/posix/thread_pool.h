@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "platform/platform.h"
+#include "platform/worker_account.h"
 
 namespace linnet {
 
@@ -34,7 +35,6 @@ public:
 private:
     void serve();
     uint32_t take_tasks();  // how many
-    void keep_account(uint32_t taken, uint32_t count, uint64_t start, uint64_t own_end, uint64_t end);
 
     // Generation of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which
     // fails if the job has become another meanwhile.
@@ -46,10 +46,7 @@ private:
     alignas(64) std::atomic<uint32_t> signal_{0};  // changes with every job: workers sleep on it
     std::atomic<bool> in_use_{false};
     std::atomic<bool> ending_{false};
-    // Of the thread that has in_use_; nanoseconds.
-    int64_t balance_ = 0;       // what the workers have brought, of late
-    uint64_t alone_until_ = 0;  // without them
-    uint64_t alone_for_ = 0;    // the last time
+    WorkerAccount account_;  // of the thread that has in_use_
     std::vector<std::thread> workers_;
 };
 
