@@ -121,10 +121,43 @@ class Pieces {
   }
 }
 
+/** While a file is read from one end to the other, as when a model loads, so much of it is read at a time and the small reads are
+ *  served from that: each reading takes a browser most of a millisecond, whatever its length. */
+const AHEAD_BYTES = 4 * 1024 * 1024;
+const MOST_SERVED = 512 * 1024;
+
+class Ahead {
+  private bytes = new Uint8Array(0);
+  private at = 0;
+  private next = -1;
+
+  /** How many bytes to ask the file for, of those from `offset` on. */
+  wanted(offset: number, count: number): number {
+    return offset === this.next && count <= MOST_SERVED ? AHEAD_BYTES : count;
+  }
+
+  /** Whether it could serve this. */
+  get(offset: number, into: Uint8Array): boolean {
+    const from = offset - this.at;
+    if (from < 0 || from + into.length > this.bytes.length) return false;
+    into.set(this.bytes.subarray(from, from + into.length));
+    this.next = offset + into.length;
+    return true;
+  }
+
+  /** Has come from the file for a read of `count` bytes. What is not more than that is not kept. */
+  put(offset: number, count: number, bytes: Uint8Array<ArrayBuffer>): void {
+    this.bytes = bytes.length > count ? bytes : new Uint8Array(0);
+    this.at = offset;
+    this.next = offset + count;
+  }
+}
+
 /** Reads `file` in place. A file that was changed on the disk since it was chosen reads as nothing, with a problem told. */
 export function fileSource(file: Blob, storedAs?: string, release: () => void = () => {}): ByteSource {
   const reader = new FileReaderSync();
   const pieces = new Pieces();
+  const ahead = new Ahead();
   let open = true;
   let problem = '';
   return {
@@ -136,12 +169,15 @@ export function fileSource(file: Blob, storedAs?: string, release: () => void = 
     },
     read(offset, into) {
       if (!open || offset >= file.size) return 0;
-      if (pieces.get(offset, into)) return into.length;
+      if (pieces.get(offset, into) || ahead.get(offset, into)) return into.length;
       try {
-        const bytes = new Uint8Array(reader.readAsArrayBuffer(file.slice(offset, offset + into.length)));
-        into.set(bytes);
-        pieces.put(offset, bytes);
-        return bytes.length;
+        const wanted = ahead.wanted(offset, into.length);
+        const bytes = new Uint8Array(reader.readAsArrayBuffer(file.slice(offset, offset + wanted)));
+        const asked = bytes.subarray(0, into.length);
+        into.set(asked);
+        ahead.put(offset, into.length, bytes);
+        if (wanted === into.length) pieces.put(offset, bytes);
+        return asked.length;
       } catch (error) {
         problem = unreadable(error).message;
         return 0;
