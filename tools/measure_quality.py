@@ -106,6 +106,8 @@ def main():
     options = parser.parse_args()
     if os.path.exists(options.calibrate) and os.path.samefile(options.text, options.calibrate):
         raise SystemExit("The text that is measured on must not be the one that is calibrated on.")
+    if options.folder:
+        os.makedirs(options.folder, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         measure = Measure(options, folder)
         print("| weights | bytes | perplexity | mean KL to f32 | same first choice |\n|---|---|---|---|---|", flush=True)

@@ -10,7 +10,7 @@ namespace linnet {
 namespace {
 
 constexpr int width = 480;
-constexpr int left = 58;
+constexpr int left = 78;
 constexpr int right = 462;
 constexpr int panel_height = 176;
 
