@@ -10,22 +10,13 @@ most likely token is the same, and the bytes that a token's keys and values take
 import argparse
 import json
 import os
-import subprocess
 import tempfile
 
 import numpy
 
+from lib.evaluation import compare, evaluate, log_softmax, run
+
 FORMATS = ["f32", "f16", "int8", "int4"]
-
-
-def run(*arguments, text=None):
-    return subprocess.run([str(one) for one in arguments], input=text, stdout=subprocess.PIPE, check=True).stdout
-
-
-def log_softmax(rows):
-    rows = rows.astype(numpy.float64)
-    rows -= rows.max(axis=1, keepdims=True)
-    return rows - numpy.log(numpy.exp(rows).sum(axis=1, keepdims=True))
 
 
 def main():
@@ -49,13 +40,9 @@ def main():
         for window in windows:
             exact = None
             for kv in FORMATS:
-                run(options.linnet, "logits", options.model, "--kv", kv, "--tokens", ",".join(map(str, window)), "--out", out,
-                    "--context", options.tokens)
-                rows = log_softmax(numpy.fromfile(out, "<f4").reshape(len(window), -1))
+                rows = log_softmax(evaluate(options.linnet, options.model, window, out, "--kv", kv))
                 exact = rows if exact is None else exact
-                nll = -rows[numpy.arange(len(window) - 1), window[1:]].sum()
-                kl = (numpy.exp(exact) * (exact - rows)).sum()
-                sums[kv] += [nll, kl, (rows.argmax(axis=1) == exact.argmax(axis=1)).sum()]
+                sums[kv] += compare(rows, exact, window)
     positions = len(windows) * options.tokens
     print(f"{os.path.basename(options.model)}, {len(windows)} windows of {options.tokens} tokens of {os.path.basename(options.text)}")
     print("  KV     perplexity  mean KL to f32  same first choice  bytes a token")

@@ -15,22 +15,13 @@ f32 logits of all windows (TinyLlama: 66 MB a window). Needs numpy.
 import argparse
 import json
 import os
-import subprocess
 import tempfile
 
 import numpy
 
+from lib.evaluation import compare, evaluate, log_softmax, run
+
 GROUPS = [32, 64, 128]
-
-
-def run(*arguments, text=None):
-    return subprocess.run([str(one) for one in arguments], input=text, stdout=subprocess.PIPE, check=True).stdout
-
-
-def log_softmax(rows):
-    rows = rows.astype(numpy.float64)
-    rows -= rows.max(axis=1, keepdims=True)
-    return rows - numpy.log(numpy.exp(rows).sum(axis=1, keepdims=True))
 
 
 def cut(tokens, bos, size, most):
@@ -61,10 +52,7 @@ class Measure:
             self.windows += cut(tokens, bos, size, 1 if self.options.separator else self.options.windows)
 
     def logits(self, model, number):
-        out = self.path("logits.f32")
-        run(self.options.linnet, "logits", model, "--kv", "f32", "--tokens", ",".join(map(str, self.windows[number])), "--out", out,
-            "--context", len(self.windows[number]), "--no-verify")
-        return numpy.fromfile(out, "<f4").reshape(len(self.windows[number]), -1)
+        return evaluate(self.options.linnet, model, self.windows[number], self.path("logits.f32"), "--kv", "f32", "--no-verify")
 
     def convert(self, *arguments):
         out = self.path("model.linnet")
@@ -84,9 +72,10 @@ class Measure:
         for number, window in enumerate(self.windows):
             exact = log_softmax(numpy.load(self.path(f"exact{number}.npy")))
             rows = exact if name == "f32" else log_softmax(self.logits(model, number))
-            nll -= rows[numpy.arange(len(window) - 1), window[1:]].sum()
-            divergences.append((numpy.exp(exact) * (exact - rows)).sum(axis=1).mean())
-            same += (rows.argmax(axis=1) == exact.argmax(axis=1)).sum()
+            window_nll, divergence, window_same = compare(rows, exact, window)
+            nll += window_nll
+            divergences.append(divergence / len(window))
+            same += window_same
             positions += len(window)
         spread = numpy.std(divergences, ddof=1) / len(divergences) ** 0.5 if len(divergences) > 1 else 0
         print(f"| {name} | {os.path.getsize(model):,} | {numpy.exp(nll / (positions - len(self.windows))):.4f} | "

@@ -129,13 +129,15 @@ int32_t write_fully(int descriptor, uint64_t offset, const void* from, size_t by
     return 0;
 }
 
+bool goes_past_cache(int descriptor, uint64_t offset, const void* to, size_t bytes) {
+    return descriptor >= 0 && bytes >= least_direct && offset % direct_alignment == 0 &&
+           reinterpret_cast<uintptr_t>(to) % direct_alignment == 0;
+}
+
 int32_t read_past_cache(int descriptor, uint64_t offset, void* to, size_t bytes, size_t* done) {
     *done = 0;
     auto* at = static_cast<unsigned char*>(to);
-    if (descriptor < 0 || bytes < least_direct || offset % direct_alignment != 0 ||
-        reinterpret_cast<uintptr_t>(to) % direct_alignment != 0) {
-        return 0;
-    }
+    if (!goes_past_cache(descriptor, offset, to, bytes)) return 0;
     const size_t whole = bytes / direct_alignment * direct_alignment;
     while (*done < whole) {
         const size_t rest = whole - *done;

@@ -45,6 +45,8 @@ private:
 int32_t read_fully(int descriptor, uint64_t offset, void* to, size_t bytes);
 // Writes all of them: 0 or an errno. Short writes and EINTR are dealt with.
 int32_t write_fully(int descriptor, uint64_t offset, const void* from, size_t bytes);
+// Whether anything of such a read can: the descriptor is not -1, place and memory are aligned, and it is long enough to gain by it.
+bool goes_past_cache(int descriptor, uint64_t offset, const void* to, size_t bytes);
 // What can be read past the cache of what a descriptor opened with O_DIRECT (or -1) is asked for: *done bytes from the start, a
 // multiple of direct_alignment, possibly 0. 0 or an errno; EINVAL: this file system cannot do it.
 int32_t read_past_cache(int descriptor, uint64_t offset, void* to, size_t bytes, size_t* done);

@@ -23,10 +23,7 @@ QueuedReads::~QueuedReads() {
 }
 
 bool QueuedReads::takes(int descriptor, uint64_t offset, const void* to, size_t bytes) {
-    if (descriptor < 0 || bytes < least_direct || offset % direct_alignment != 0 ||
-        reinterpret_cast<uintptr_t>(to) % direct_alignment != 0 || bytes > most_queued) {
-        return false;
-    }
+    if (!goes_past_cache(descriptor, offset, to, bytes) || bytes > most_queued) return false;
     if (queue_ == Queue::untried) {
         queue_ = syscall(SYS_io_setup, 2U, &context_) == 0 ? Queue::open : Queue::none;
     }

@@ -22,7 +22,7 @@ public:
     // Whether reads of this descriptor (opened with O_DIRECT), place and length can be queued: never where the system has no such
     // queue, or forbids it.
     bool takes(int descriptor, uint64_t offset, const void* to, size_t bytes);
-    // Begins what takes() said yes to. Two at a time; 0, or too_many, or an errno. Tickets are 4 and 5. `read` reads the same file,
+    // Begins what takes() said yes to. Two at a time; 0 or too_many. Tickets are 4 and 5. `read` reads the same file,
     // and is called from wait() for what the queue did not bring: the bytes behind the last whole block, or after an error.
     int32_t begin(int descriptor, ReadAhead::Read read, void* source, uint64_t offset, void* to, size_t bytes,
                   uint32_t* ticket);

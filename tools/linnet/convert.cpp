@@ -246,12 +246,7 @@ void add_convert(CLI::App& app) {
         ->type_name("TEXT");
     command.add_option("--memory", choices->memory, "Ceiling for the memory of --calibrate (1GB)")
         ->type_name("SIZE")
-        ->check(CLI::Validator(
-            [](std::string& text) {
-                parse_size(text, "--memory");
-                return std::string();
-            },
-            "", "size"));
+        ->check(memory_size());
     command.add_option("--threads", choices->threads, "Threads to compute with (all that there are)")
         ->type_name("N")
         ->check(whole_number(1, 256));

@@ -26,17 +26,21 @@ CLI::Validator whole_number(uint64_t least, uint64_t most) {
         "", "whole number");
 }
 
+CLI::Validator memory_size() {
+    return CLI::Validator(
+        [](std::string& text) {
+            // Refused here already, so that an empty size is not taken for none.
+            parse_size(text, "--memory");
+            return std::string();
+        },
+        "", "size");
+}
+
 void add_model_choices(CLI::App& command, ModelChoices& choices) {
     command.add_option("FILE", choices.file, "The model, a .linnet file")->required()->type_name("");
     command.add_option("--memory", choices.memory, "Ceiling for all the memory of this process, like 2GB or 1.5GiB")
         ->type_name("SIZE")
-        ->check(CLI::Validator(
-            [](std::string& text) {
-                // Refused here already, so that an empty size is not taken for none.
-                parse_size(text, "--memory");
-                return std::string();
-            },
-            "", "size"));
+        ->check(memory_size());
     command.add_option("--context", choices.context, "Tokens that a conversation can hold (the model's own, at most 4096)")
         ->type_name("N")
         ->check(whole_number(1, 1u << 21));

@@ -31,6 +31,8 @@ void add_model_choices(CLI::App& command, ModelChoices& choices);
 
 // Numbers on the command line: whole, from `least` to `most`; refused otherwise with the option's name.
 CLI::Validator whole_number(uint64_t least, uint64_t most);
+// What --memory says, like 2GB or 1.5GiB.
+CLI::Validator memory_size();
 
 // What a process of this command has beside the arena, by the system's account: the program and its libraries (4 MB, measured with
 // every ceiling of tools/measure_ceilings.py), its threads' stacks, the text, a row of logits. Taken off the ceiling.

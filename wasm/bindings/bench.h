@@ -24,7 +24,7 @@ public:
     double read_rate();
     double dot_rate(uint32_t tokens);
     // measured: { rounds, prefill, decode: [{ after, tokens, rates: number[] }], machine: { processor, cores }, load: { cold,
-    // cached, loading (seconds), storage (bytes a second), bytes }, streamed, storage, peak }, all of it numbers but the
+    // cached, loading (seconds), storage (bytes a second), bytes }, streamed, peak }, all of it numbers but the
     // processor's name. { report, plot }: the JSON of tools/bench/README.md and its picture.
     emscripten::val report(emscripten::val measured);
 

@@ -1,12 +1,11 @@
 // The speed page: what to measure, and what was found, as a table, a picture and JSON.
-import { useRef, useState } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import type { BenchReport, BenchResult, BenchRow } from 'linnet';
-import { copy } from '../lib/clipboard.js';
 import * as format from '../lib/format.js';
 import { download } from '../lib/transfer.js';
 import * as bench from '../state/bench.js';
 import { libraryRead } from '../state/library.js';
-import { Button, Field, FileField, NumberField } from './controls.js';
+import { Button, CopyButton, Field, FileField, NumberField } from './controls.js';
 import { Bird } from './icon.js';
 import { Notices } from './notices.js';
 
@@ -181,20 +180,6 @@ function facts(report: BenchReport): [string, string][] {
   ];
 }
 
-function CopyJson({ json }: { json: string }) {
-  const [copied, setCopied] = useState(false);
-  const run = async (): Promise<void> => {
-    if (!(await copy(json))) return;
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1600);
-  };
-  return (
-    <Button icon={copied ? 'done' : 'copy'} onClick={run}>
-      {copied ? 'Copied' : 'Copy JSON'}
-    </Button>
-  );
-}
-
 function Result({ result: { report, plot } }: { result: BenchResult }) {
   const json = `${JSON.stringify(report, null, 2)}\n`;
   const summary = report.decode.map((row) => `${figure(row.tokens_per_second)} tokens a second after ${row.after}`).join(', ');
@@ -240,7 +225,7 @@ function Result({ result: { report, plot } }: { result: BenchResult }) {
         alt={`Picture of the table: prefill and decode with both limits. Decode: ${summary || 'not measured'}.`}
       />
       <div class="row">
-        <CopyJson json={json} />
+        <CopyButton text={() => json} label="Copy JSON" wide />
         <Button icon="download" onClick={() => download('linnet-bench.json', 'application/json', json)}>
           Download JSON
         </Button>

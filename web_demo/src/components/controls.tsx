@@ -77,18 +77,21 @@ export function Button({ children, onClick, kind = 'plain', disabled, icon, type
   );
 }
 
-export function CopyButton({ text, label = 'Copy' }: { text: () => string; label?: string }) {
+/** `wide`: with the label beside the icon. */
+export function CopyButton({ text, label = 'Copy', wide = false }: { text: () => string; label?: string; wide?: boolean }) {
   const [copied, setCopied] = useState(false);
+  const run = async (): Promise<void> => {
+    if (!(await copy(text()))) return;
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1600);
+  };
+  const icon = copied ? 'done' : 'copy';
+  const says = copied ? 'Copied' : label;
+  if (!wide) return <IconButton icon={icon} label={says} onClick={run} />;
   return (
-    <IconButton
-      icon={copied ? 'done' : 'copy'}
-      label={copied ? 'Copied' : label}
-      onClick={async () => {
-        if (!(await copy(text()))) return;
-        setCopied(true);
-        setTimeout(() => setCopied(false), 1600);
-      }}
-    />
+    <Button icon={icon} onClick={run}>
+      {says}
+    </Button>
   );
 }
 
