@@ -22,6 +22,7 @@ if(TARGET linnet)
   linnet_python_test(calibration oracle oracle/test_calibration.py --linnet $<TARGET_FILE:linnet>)
   linnet_python_test(same_bits oracle oracle/test_same_bits.py --linnet $<TARGET_FILE:linnet>)
   linnet_python_test(real_models oracle oracle/test_real_models.py --linnet $<TARGET_FILE:linnet>)
+  linnet_python_test(peer_files oracle oracle/test_peer_files.py --linnet $<TARGET_FILE:linnet>)
   linnet_python_test(golden golden golden/test_golden.py --linnet $<TARGET_FILE:linnet>)
   if(NOT LINNET_SANITIZE)
     # The sanitizers have memory of their own beside the plan's.

@@ -5,6 +5,8 @@ SCRIPT_NAME=tools/peers/compare.sh
 # shellcheck source=tools/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 . "$LINNET_ROOT/tools/lib/build.sh"
+# shellcheck source=tools/peers/common.sh
+. "$LINNET_ROOT/tools/peers/common.sh"
 
 help() {
     cat <<'TEXT'
@@ -47,22 +49,15 @@ case $kernels in '' | avx2) ;; *) usage_error "--kernels is avx2, or nothing: th
 
 "$LINNET_ROOT/tools/install.sh" peers build || exit 1
 linnet=$(build_linnet)
-work="$LINNET_ROOT/build/peers"
-mkdir -p "$work"
-cp "$LINNET_ROOT"/tools/peers/{package.json,llama_cpp.py,quantize.py,random_gguf.py} "$work/"
-if [ ! -d "$work/node_modules/@node-llama-cpp/linux-x64" ]; then
-    say "Fetching llama.cpp from npm ..."
-    (cd "$work" && npm install --ignore-scripts --no-audit --no-fund --silent) >&2 || fail "npm cannot fetch @node-llama-cpp/linux-x64."
-fi
+work=$PEERS_FOLDER
+fetch_llama_cpp
 variant=()
 if [ "$kernels" = avx2 ]; then
     variant=(--variant haswell)
     export LINNET_KERNELS=avx2
 fi
 if [ -n "$shape" ]; then
-    gguf="$work/$shape.gguf"
-    [ -f "$gguf" ] || { say "Making $gguf ..."; python3 "$work/random_gguf.py" "$shape" "$gguf.part" && mv "$gguf.part" "$gguf"; } ||
-        fail "cannot make $gguf."
+    gguf=$(make_shape "$shape")
 elif [ -z "$gguf" ]; then
     gguf="$work/tinyllama.gguf"
     [ -f "$gguf" ] || "$LINNET_ROOT/tools/get_model.sh" tinyllama --source --to "$work" >/dev/null
@@ -73,8 +68,7 @@ if [ $same_weights = yes ]; then
         fail "llama.cpp cannot make a Q4_0 file of $gguf: see $work/quantize.log."
     gguf=$q4
 fi
-model="$work/$(basename "${gguf%.gguf}").linnet"
-[ -f "$model" ] || "$linnet" convert "$gguf" "$model" >&2
+model=$(convert_for_linnet "$gguf") || fail "Linnet cannot convert $gguf."
 
 results="$work/results.jsonl"
 : >"$results"

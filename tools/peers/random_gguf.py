@@ -1,12 +1,17 @@
 """Writes a Q4_0 file of a named shape with random weights: random_gguf.py SHAPE OUT.gguf
 
-Shapes are phi-3's own (`phi-3-mini`, 3.8 billion weights) and smaller ones of its architecture (`medium`, `small`, `stories15m`). The matrices are
-Q4_0, the output matrix Q8_0, so that Linnet's conversion of it keeps every weight: both runtimes read the same numbers. Random
-weights cost what real ones cost. Standard library only.
+Shapes are phi-3's own (`phi-3-mini`, 3.8 billion weights) and smaller ones of its architecture (`medium`, `small`,
+`stories15m`). The matrices are Q4_0, embedding and output matrix Q8_0, so that Linnet's conversion keeps every weight: all
+runtimes read the same numbers. Random weights cost what real ones cost. Every word of words.txt is one token. Standard
+library only.
 """
+import os
 import random
 import struct
 import sys
+
+import gguf_file
+from gguf_file import BYTE, CONTROL, F32, NORMAL, Q4_0, Q8_0, UNKNOWN
 
 SHAPES = {
     # hidden, layers, heads, kv_heads, feed_forward, vocabulary
@@ -15,50 +20,44 @@ SHAPES = {
     "small": (512, 8, 8, 8, 2048, 32064),
     "stories15m": (288, 6, 6, 6, 768, 32000),
 }
-F32, Q4_0, Q8_0 = 0, 2, 8
-UINT32, FLOAT32, STRING, ARRAY, INT32 = 4, 6, 8, 9, 5
+CONTEXT = 4096
 
 
-def text(value):
-    raw = value.encode()
-    return struct.pack("<Q", len(raw)) + raw
+def words():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "words.txt"), encoding="ascii") as file:
+        return file.read().split()
 
 
-def field(name, kind, value):
-    codes = {UINT32: "<I", FLOAT32: "<f"}
-    return text(name) + struct.pack("<I", kind) + (text(value) if kind == STRING else struct.pack(codes[kind], value))
-
-
-def array(name, kind, values):
-    codes = {FLOAT32: "<f", INT32: "<i"}
-    out = text(name) + struct.pack("<IIQ", ARRAY, kind, len(values))
-    return out + b"".join(text(one) if kind == STRING else struct.pack(codes[kind], one) for one in values)
+def vocabulary(size):
+    """The specials, the bytes, then what the words are merged from: their letters, and every beginning of a word, since
+    SentencePiece merges two neighbours at a time. The rest cannot come out of a text."""
+    pieces = [("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL)]
+    pieces += [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
+    texts = [part for word in words() for part in list(word) + ["\u2581" + word[:end] for end in range(len(word) + 1)]]
+    texts = list(dict.fromkeys(texts))
+    texts += [f"\u2581word{n}" for n in range(size - len(pieces) - len(texts))]
+    return pieces + [(text, -float(rank), NORMAL) for rank, text in enumerate(texts)]
 
 
 def metadata(shape):
-    hidden, layers, heads, kv_heads, feed_forward, vocabulary = shape
-    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
-    tokens += [f"\u2581word{n}" for n in range(vocabulary - len(tokens))]
-    types = [2, 3, 3] + [6] * 256 + [1] * (vocabulary - 259)
-    fields = [field("general.architecture", STRING, "phi3"), field("general.name", STRING, "random"),
-              field("general.file_type", UINT32, 2), field("phi3.context_length", UINT32, 4096),
-              field("phi3.embedding_length", UINT32, hidden), field("phi3.block_count", UINT32, layers),
-              field("phi3.feed_forward_length", UINT32, feed_forward), field("phi3.attention.head_count", UINT32, heads),
-              field("phi3.attention.head_count_kv", UINT32, kv_heads),
-              field("phi3.attention.layer_norm_rms_epsilon", FLOAT32, 1e-5),
-              field("phi3.rope.dimension_count", UINT32, hidden // heads), field("phi3.rope.freq_base", FLOAT32, 10000.0),
-              field("tokenizer.ggml.model", STRING, "llama"), array("tokenizer.ggml.tokens", STRING, tokens),
-              array("tokenizer.ggml.scores", FLOAT32, [-float(n) for n in range(vocabulary)]),
-              array("tokenizer.ggml.token_type", INT32, types), field("tokenizer.ggml.bos_token_id", UINT32, 1),
-              field("tokenizer.ggml.eos_token_id", UINT32, 2)]
+    hidden, layers, heads, kv_heads, feed_forward, size = shape
+    fields = {"general.architecture": "phi3", "general.name": "random", "general.file_type": 2,
+              "general.quantization_version": 2, "phi3.context_length": CONTEXT,
+              "phi3.rope.scaling.original_context_length": CONTEXT, "phi3.embedding_length": hidden,
+              "phi3.block_count": layers, "phi3.feed_forward_length": feed_forward, "phi3.attention.head_count": heads,
+              "phi3.attention.head_count_kv": kv_heads, "phi3.attention.layer_norm_rms_epsilon": 1e-5,
+              "phi3.rope.dimension_count": hidden // heads, "phi3.rope.freq_base": 10000.0,
+              # What phi-3-mini has. llama.cpp of early 2025, which is in wllama 2, knows it by itself for 32 and 40 layers, and
+              # refuses a phi-3 of any other depth without this key.
+              "phi3.attention.sliding_window": 2047}
+    fields.update(gguf_file.vocabulary_fields(vocabulary(size)))
     return fields
 
 
 def tensors(shape):
-    """(name, type, rows, columns); a vector has one row."""
-    hidden, layers, heads, kv_heads, feed_forward, vocabulary = shape
+    hidden, layers, heads, kv_heads, feed_forward, size = shape
     dim = hidden // heads
-    yield "token_embd.weight", Q8_0, vocabulary, hidden
+    yield "token_embd.weight", Q8_0, size, hidden
     for layer in range(layers):
         block = f"blk.{layer}."
         yield block + "attn_norm.weight", F32, 1, hidden
@@ -68,19 +67,15 @@ def tensors(shape):
         yield block + "ffn_up.weight", Q4_0, 2 * feed_forward, hidden
         yield block + "ffn_down.weight", Q4_0, hidden, feed_forward
     yield "output_norm.weight", F32, 1, hidden
-    yield "output.weight", Q8_0, vocabulary, hidden
-
-
-def size(kind, rows, columns):
-    return rows * columns * 4 if kind == F32 else rows * columns // 32 * {Q4_0: 18, Q8_0: 34}[kind]
+    yield "output.weight", Q8_0, size, hidden
 
 
 def fill(kind, rows, columns, source):
     if kind == F32:
         return struct.pack("<f", 1.0) * (rows * columns)
     # An even spread over sixteen (or 256) levels; the scale makes the products of a row about as large as what comes in.
-    width = size(kind, 1, 32)
-    blocks = bytearray(source.randbytes(rows * columns // 32 * width))
+    width = gguf_file.BLOCK_BYTES[kind]
+    blocks = bytearray(source.randbytes(gguf_file.size(kind, rows, columns)))
     deviation = 4.6 if kind == Q4_0 else 74.0
     for at, byte in enumerate(struct.pack("<e", 1.0 / (deviation * columns ** 0.5))):
         blocks[at::width] = bytes([byte]) * (len(blocks) // width)
@@ -89,23 +84,11 @@ def fill(kind, rows, columns, source):
 
 def main(name, path):
     shape = SHAPES[name]
-    listed = list(tensors(shape))
-    fields = metadata(shape)
-    header = struct.pack("<IIQQ", 0x46554747, 3, len(listed), len(fields)) + b"".join(fields)
-    at = 0
-    for tensor, kind, rows, columns in listed:
-        sizes = [columns] if rows == 1 else [columns, rows]
-        header += text(tensor) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, at)
-        at += -(-size(kind, rows, columns) // 32) * 32
     source = random.Random(1)
-    with open(path, "wb") as file:
-        file.write(header + b"\0" * (-len(header) % 32))
-        for _, kind, rows, columns in listed:
-            raw = fill(kind, rows, columns, source)
-            file.write(raw)
-            file.write(bytes(-len(raw) % 32))
+    gguf_file.write(path, metadata(shape), list(tensors(shape)), lambda tensor: fill(*tensor[1:], source))
 
 
-if len(sys.argv) != 3 or sys.argv[1] not in SHAPES:
-    sys.exit(f"Usage: random_gguf.py {'|'.join(SHAPES)} OUT.gguf")
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in SHAPES:
+        sys.exit(f"Usage: random_gguf.py {'|'.join(SHAPES)} OUT.gguf")
+    main(*sys.argv[1:])
