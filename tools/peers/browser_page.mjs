@@ -1,45 +1,45 @@
-// One runtime in a tab, behind two functions: load(runtime, threads) takes the file that was chosen, measure(round, prompt, decode)
-// reads a prompt and writes an answer greedily: { prefill, decode } in tokens a second, and how many tokens there were.
+// One runtime in a tab, behind two functions: load(runtime, threads, context, prompt) takes the file that was chosen and warms
+// up; measure(prompt, count) reads a prompt, then computes `count` tokens more, each the likeliest: { prefill, decode } in tokens
+// a second, and how many tokens there were. A token is what takes a pass over the weights: the first one that is chosen takes
+// none beside the prompt's.
 const file = () => document.querySelector('#model').files[0];
-
-/** About `tokens` tokens of English that begin differently in each round. */
-function text(round, tokens) {
-  const words =
-    'the old man went down to the river and looked at the boats that came in from the sea with the morning tide'.split(' ');
-  const out = [words[(round * 5) % words.length], `and chapter ${round}:`];
-  // A token is a word here, as good as always.
-  for (let i = 0; i < tokens - 6; ++i) out.push(words[(i * 7 + round * 3) % words.length]);
-  return out.join(' ');
-}
+const WARM_UP_MILLISECONDS = 1500;
+const perSecond = (tokens, milliseconds) => (tokens / milliseconds) * 1000;
 
 const runtimes = {
   // The build without relaxed SIMD: the package takes it where a browser does not know that.
-  async 'linnet-simd128'(threads) {
+  async 'linnet-simd128'(...given) {
     const { validate } = WebAssembly;
     // i32x4.relaxed_dot_i8x16_i7x16_add_s is what it asks for.
     WebAssembly.validate = (module) => !module.join().includes('253,147,2') && validate(module);
-    return await this.linnet(threads);
+    return await this.linnet(...given);
   },
 
-  async linnet(threads) {
+  async linnet(threads, context) {
     const { Linnet } = await import('/linnet/index.js');
-    const model = await Linnet.load(file(), { threads, context: 512 });
+    const model = await Linnet.load(file(), { threads, context });
     return {
       about: `${model.info.name}, kernels ${model.info.kernels}, ${model.info.threads} thread(s)`,
+      // By the page's clock, as wllama 2: all but the prompt's passes counts as decoding, with tokenizing, choosing, turning into
+      // text and messages between threads.
       async measure(prompt, count) {
-        const stream = model.complete(prompt, { maxTokens: count, sampling: { temperature: 0 } });
-        const { usage, timings } = await stream.reply;
+        // The beginning of the text is held from the prompt before; a word more makes up for it.
+        const text = `${prompt} ${prompt.split(' ').at(-1)}`;
+        const start = performance.now();
+        const options = { maxTokens: count + 1, sampling: { temperature: 0 }, speculate: false };
+        const { usage, timings } = await model.complete(text, options).reply;
+        const milliseconds = performance.now() - start;
         return {
           prefill: timings.prefillTokensPerSecond,
-          decode: timings.decodeTokensPerSecond,
+          decode: perSecond(timings.passes, milliseconds - timings.prefillMilliseconds),
           promptTokens: usage.promptTokens - usage.cachedTokens,
-          decodedTokens: usage.completionTokens,
+          decodedTokens: timings.passes,
         };
       },
     };
   },
 
-  async 'wllama-2'(threads) {
+  async 'wllama-2'(threads, context) {
     const { Wllama } = await import('/modules/wllama-2/esm/index.js');
     const paths = {
       'single-thread/wllama.wasm': '/modules/wllama-2/esm/single-thread/wllama.wasm',
@@ -48,10 +48,10 @@ const runtimes = {
     const wllama = new Wllama(threads === 1 ? { 'single-thread/wllama.wasm': paths['single-thread/wllama.wasm'] } : paths, {
       suppressNativeLog: true,
     });
-    await wllama.loadModel([file()], { n_ctx: 512, n_batch: 512, n_threads: threads });
+    await wllama.loadModel([file()], { n_ctx: context, n_batch: context, n_threads: threads });
     return {
       about: `wllama 2.2.1, ${wllama.isMultithread() ? 'multi-thread' : 'single-thread'} build`,
-      // Its own steps, one by one: it tells no times.
+      // The steps of its own completion, one by one, since it tells no times. decodeOnly: without choosing the token.
       async measure(prompt, count) {
         await wllama.kvClear();
         await wllama.samplingInit({ temp: 0, top_k: 1 });
@@ -59,30 +59,34 @@ const runtimes = {
         const all = [wllama.getBOS(), ...tokens];
         let start = performance.now();
         await wllama.decode(all, {});
-        const prefill = (all.length / (performance.now() - start)) * 1000;
+        const prefill = perSecond(all.length, performance.now() - start);
+        let inDecode = 0;
         start = performance.now();
         for (let i = 0; i < count; ++i) {
           const { token } = await wllama.samplingSample();
           await wllama.samplingAccept([token]);
+          const before = performance.now();
           await wllama.decode([token], {});
+          inDecode += performance.now() - before;
         }
-        const decode = (count / (performance.now() - start)) * 1000;
-        return { prefill, decode, promptTokens: all.length, decodedTokens: count };
+        const decode = perSecond(count, performance.now() - start);
+        const decodeOnly = perSecond(count, inDecode);
+        return { prefill, decode, decodeOnly, promptTokens: all.length, decodedTokens: count };
       },
     };
   },
 
-  async 'wllama-3'(threads) {
+  async 'wllama-3'(threads, context) {
     const { Wllama } = await import('/modules/wllama-3/esm/index.js');
     const wllama = new Wllama({ default: '/modules/wllama-3/esm/wasm/wllama.wasm' }, { suppressNativeLog: true });
-    await wllama.loadModel([file()], { n_ctx: 512, n_batch: 512, n_threads: threads, n_gpu_layers: 0, warmup: false });
+    await wllama.loadModel([file()], { n_ctx: context, n_batch: context, n_threads: threads, n_gpu_layers: 0, warmup: false });
     return {
       about: `wllama 3.8.1, ${wllama.getNumThreads()} thread(s)`,
-      // The times that it gives itself.
+      // The times that it gives itself; the first token that it chooses comes with the prompt.
       async measure(prompt, count) {
         const { timings } = await wllama.createCompletion({
           prompt,
-          max_tokens: count,
+          max_tokens: count + 1,
           temperature: 0,
           top_k: 1,
           cache_prompt: false,
@@ -91,7 +95,7 @@ const runtimes = {
           prefill: timings.prompt_per_second,
           decode: timings.predicted_per_second,
           promptTokens: timings.prompt_n,
-          decodedTokens: timings.predicted_n,
+          decodedTokens: timings.predicted_n - 1,
         };
       },
     };
@@ -99,10 +103,13 @@ const runtimes = {
 };
 
 let runtime;
-globalThis.load = async (name, threads) => {
-  runtime = await runtimes[name](threads);
-  await runtime.measure(text(0, 8), 2);
+globalThis.load = async (name, threads, context, prompt) => {
+  runtime = await runtimes[name](threads, context);
+  // Until the engine has compiled what it finds worth the trouble.
+  const start = performance.now();
+  do await runtime.measure(prompt, 2);
+  while (performance.now() - start < WARM_UP_MILLISECONDS);
   return runtime.about;
 };
-globalThis.measure = (round, prompt, decode) => runtime.measure(text(round, prompt), decode);
+globalThis.measure = (prompt, count) => runtime.measure(prompt, count);
 globalThis.ready = true;
