@@ -10,6 +10,10 @@ namespace {
 // Scores that attention page by page works on at a time.
 constexpr uint64_t score_bytes = uint64_t{4} << 20;
 
+// So many columns of SwiGLU take a thread as long as it takes to hand them out, several times.
+constexpr uint32_t swiglu_columns = 32 * block_columns;
+constexpr uint32_t swiglu_stretches(uint32_t width) { return (width + swiglu_columns - 1) / swiglu_columns; }
+
 }  // namespace
 
 void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
@@ -168,17 +172,23 @@ Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const float
     return Status::ok;
 }
 
+// An item is a stretch of a token's columns: whole ones of quantised activations, so that it does not matter who does which.
 void Decoder::swiglu_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
     Decoder& self = *step.self;
     const uint32_t width = self.config->feed_forward;
-    for (uint32_t token = step.begin(piece); token < step.end(piece); ++token) {
-        const float* gate = self.work.gate_up + size_t{token} * 2 * width;
-        float* out = self.work.inner + size_t{token} * width;
-        self.kernels->swiglu(gate, gate + width, width, out);
+    const uint32_t stretches = swiglu_stretches(width);
+    for (uint32_t item = step.begin(piece); item < step.end(piece); ++item) {
+        const uint32_t token = item / stretches;
+        const uint32_t first = item % stretches * swiglu_columns;
+        const uint32_t count = least(swiglu_columns, width - first);
+        const float* gate = self.work.gate_up + size_t{token} * 2 * width + first;
+        float* out = self.work.inner + size_t{token} * width + first;
+        self.kernels->swiglu(gate, gate + width, count, out);
         if (step.quantise) {
             const QuantisedRow row = quantised_row(self.work, token, width);
-            self.kernels->quantize(out, width, row.values, row.scales, row.sums);
+            const uint32_t block = first / block_columns;
+            self.kernels->quantize(out, count, row.values + first, row.scales + block, row.sums + block);
         }
     }
 }
@@ -251,7 +261,8 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
                            size_t{2} * config->feed_forward);
         case Pass::swiglu:
             step.quantise = is_quantised(weights.down);
-            run(swiglu_task, step, token_pieces);
+            step.items = count * swiglu_stretches(config->feed_forward);
+            run(swiglu_task, step, least(work.tasks, step.items));
             return status;
         default:
             status = product(matrix_down, weights.down, work.inner, config->feed_forward, work.delta, hidden);

@@ -171,6 +171,7 @@ template <typename V>
 __attribute__((always_inline)) inline typename V::Float softmax_some(float* scores, typename V::Float largest, uint32_t lane,
                                                                      uint32_t count) {
     V::store_some(scores, exp_lanes<V>(V::sub(V::load_some(scores, count), largest)), count);
+    if (lane == 0) return V::load_some(scores, count);
     float lanes[16] = {};
     memcpy(lanes + lane, scores, count * sizeof(float));
     return V::load(lanes);

@@ -48,7 +48,7 @@ struct Int8 {
 };
 
 using Tile = void (*)(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32_t steps_in_group, const uint8_t* panel,
-                      float (*totals)[16]);
+                      bool goes_on, float (*totals)[16]);
 
 template <typename Dot, bool one_step>
 inline constexpr Tile tiles[tile_tokens] = {tile<Dot, 1, one_step>, tile<Dot, 2, one_step>, tile<Dot, 3, one_step>,
@@ -63,7 +63,14 @@ LINNET_INLINE void put(const PackedMatrix& matrix, uint32_t block, const float (
                        size_t y_stride) {
     const uint32_t first_row = block * 16;
     const uint32_t rows = matrix.rows - first_row < 16 ? matrix.rows - first_row : 16;
-    for (uint32_t t = 0; t < tokens; ++t) memcpy(y + t * y_stride + first_row, totals[t], rows * sizeof(float));
+    for (uint32_t t = 0; t < tokens; ++t) {
+        float* const to = y + t * y_stride + first_row;
+        if (rows == 16) {
+            memcpy(to, totals[t], sizeof totals[t]);
+        } else {
+            copy_some(to, totals[t], rows);
+        }
+    }
 }
 
 // A few tokens at a time, against as many blocks as fit into a cache; and of more columns than a panel holds one run after the
@@ -87,7 +94,6 @@ void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t
             const uint32_t count = tokens - token < tile_tokens ? tokens - token : tile_tokens;
             Token from[tile_tokens];
             for (uint32_t t = 0; t < count; ++t) from[t] = generic::token_at(x, token + t);
-            memset(totals, 0, blocks * sizeof totals[0]);
             size_t behind = 0;  // bytes of a block that earlier runs have read
             for (uint32_t step = 0; step < steps;) {
                 const uint32_t here = steps - step < most_steps ? steps - step : most_steps;
@@ -96,7 +102,7 @@ void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t
                     // What is read ahead is in the next block, if there is one.
                     const bool next = (block + i + 1) * 16 < matrix.rows && matrix.stride > most_ahead;
                     of_count[count - 1](matrix.data + (block + i) * matrix.stride + behind, next ? most_ahead : 0, here,
-                                        steps_in_group, panel, totals[i]);
+                                        steps_in_group, panel, step != 0, totals[i]);
                 }
                 step += here;
                 behind += here * Dot::parts * 64 + here / steps_in_group * 32;

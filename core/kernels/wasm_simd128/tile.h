@@ -62,18 +62,20 @@ LINNET_INLINE void multiply_step(const uint8_t* at, uint32_t ahead, const uint8_
     }
 }
 
-// Q quarters of a block from first_quarter on, for T tokens: `totals` goes on over `steps` steps.
+// Q quarters of a block from first_quarter on, for T tokens: `totals` begins, or goes on, over `steps` steps.
 // at: the scales of the first of them. ahead: bytes, 0 where there is nothing to be read. one_step: groups are of one step.
 template <typename Dot, uint32_t T, uint32_t Q, bool one_step>
 LINNET_INLINE void run(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32_t steps_in_group, const uint8_t* panel,
-                       uint32_t first_quarter, float (*totals)[16]) {
+                       uint32_t first_quarter, bool goes_on, float (*totals)[16]) {
     const typename Dot::Masks masks = Dot::masks();
     const HalfWidener widen_half = half_widener();
     const uint8_t* scales = at + first_quarter * 8;
     at += 64 + first_quarter * 16;
     v128_t total[T][Q];
     for (uint32_t t = 0; t < T; ++t) {
-        for (uint32_t q = 0; q < Q; ++q) total[t][q] = wasm_v128_load(totals[t] + (first_quarter + q) * 4);
+        for (uint32_t q = 0; q < Q; ++q) {
+            total[t][q] = goes_on ? wasm_v128_load(totals[t] + (first_quarter + q) * 4) : wasm_f32x4_splat(0.0f);
+        }
     }
     bool second = false;  // of the two groups of a span
     for (uint32_t left = steps; left != 0;) {
@@ -121,11 +123,11 @@ LINNET_INLINE void run(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32
 // One or two tokens: all four quarters in one pass over memory. More: two quarters at a time, so that the sums of all tokens
 // stay in registers; the second pass finds the block in the cache.
 template <typename Dot, uint32_t T, bool one_step>
-void tile(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32_t steps_in_group, const uint8_t* panel,
+void tile(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32_t steps_in_group, const uint8_t* panel, bool goes_on,
           float (*totals)[16]) {
     constexpr uint32_t quarters = T <= 2 ? 4 : 2;
     for (uint32_t quarter = 0; quarter < 4; quarter += quarters) {
-        run<Dot, T, quarters, one_step>(at, ahead, steps, steps_in_group, panel, quarter, totals);
+        run<Dot, T, quarters, one_step>(at, ahead, steps, steps_in_group, panel, quarter, goes_on, totals);
     }
 }
 

@@ -48,6 +48,24 @@ LINNET_INLINE HalfWidener half_widener() {
     return {wasm_v128_load32_splat(from), wasm_v128_load32_splat(from + 1)};
 }
 
+// At most 16 numbers. A memcpy of a length that only shows as it runs is a call out of WebAssembly, some 50 nanoseconds; those of a
+// known length are loads and stores.
+template <typename T>
+__attribute__((noinline)) static void copy_some(T* to, const T* from, uint32_t count) {
+    for (uint32_t bit = 16; bit != 0; bit /= 2) {
+        if ((count & bit) == 0) continue;
+        switch (bit) {
+            case 16: memcpy(to, from, 16 * sizeof(T)); break;
+            case 8: memcpy(to, from, 8 * sizeof(T)); break;
+            case 4: memcpy(to, from, 4 * sizeof(T)); break;
+            case 2: memcpy(to, from, 2 * sizeof(T)); break;
+            default: *to = *from;
+        }
+        to += bit;
+        from += bit;
+    }
+}
+
 // 16 lanes, as generic/ wants them. *_some: the first `count` lanes; a load puts zero into the others.
 struct Vector {
     struct Float {
@@ -99,7 +117,7 @@ struct Vector {
     template <typename T>
     LINNET_INLINE Float load_some(const T* from, uint32_t count) {
         T whole[16] = {};
-        memcpy(whole, from, count * sizeof(T));
+        copy_some(whole, from, count);
         return load(whole);
     }
     LINNET_INLINE void store(float* to, const Float& x) {
@@ -108,7 +126,7 @@ struct Vector {
     LINNET_INLINE void store_some(float* to, const Float& x, uint32_t count) {
         float whole[16];
         store(whole, x);
-        memcpy(to, whole, count * sizeof(float));
+        copy_some(to, whole, count);
     }
 
     LINNET_INLINE Float add(const Float& a, const Float& b) {
