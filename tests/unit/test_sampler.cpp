@@ -51,6 +51,31 @@ TEST_CASE("temperature 0 takes the most likely token, the lowest id among equals
     CHECK(f.draw({NAN, 3, NAN, 4}) == 3);
 }
 
+TEST_CASE("temperature 0 is the same over vocabularies of every size: NaN, infinities, equals and both zeros among them") {
+    const float values[] = {NAN, -INFINITY, -2.0f, -0.0f, 0.0f, 1.0f, INFINITY, -NAN};
+    uint32_t state = 7;
+    for (uint32_t size = 1; size <= 70; ++size) {
+        Fixture f(size);
+        f.sampling.temperature = 0;
+        for (int round = 0; round < 40; ++round) {
+            // In some rounds only the lower values, so that those win too.
+            const uint32_t kinds = 1 + static_cast<uint32_t>(round) % 8;
+            std::vector<float> some(size);
+            size_t best = size;
+            for (size_t i = 0; i < size; ++i) {
+                state = state * 1664525u + 1013904223u;
+                some[i] = values[(state >> 16) % kinds];
+                if (std::isnan(some[i])) continue;
+                if (best == size || some[i] > some[best]) best = i;
+            }
+            int32_t token = -1;
+            const Status status = f.sampler.choose(some.data(), size, f.sampling, nullptr, 0, token, f.error);
+            CHECK(status == (best == size ? Status::bad_file : Status::ok));
+            if (status == Status::ok) CHECK(token == static_cast<int32_t>(best));
+        }
+    }
+}
+
 TEST_CASE("the draw follows the softmax") {
     Fixture f(4);
     // 20000 draws: three standard deviations of a share of 0.4 are 0.0104.
