@@ -13,14 +13,20 @@ public:
     // Whether the caller is to do a job that begins now by itself.
     bool without_workers(uint64_t now) const { return now < alone_until_; }
 
-    // Of a job of `count` tasks, about equal ones, the caller has done `taken` from `start` to `own_end`; at `end` all were done.
-    // A task that a worker did counts half: two threads that read memory are not twice as fast as one.
-    void add(uint32_t taken, uint32_t count, uint64_t start, uint64_t own_end, uint64_t end) {
-        const auto own = static_cast<int64_t>(own_end - start);
-        const auto waited = static_cast<int64_t>(end - own_end);
-        const int64_t brought = taken == 0 ? waited : own / taken * (count - taken) / 2;
-        balance_ += brought - waited;
+    // Whether workers have ever been left out: before that, nobody need ask for the time to know whether they are now.
+    bool left_out() const { return alone_until_ != 0; }
+
+    // Of a job of `count` tasks, about equal ones, the caller has done `taken` in `own` nanoseconds and then waited for the others
+    // for `waited`. A task that a worker did counts half: two threads that read memory are not twice as fast as one. `jobs`: so
+    // many are like this one, and not told of.
+    void brought(uint32_t taken, uint32_t count, uint64_t own, uint64_t waited, uint32_t jobs = 1) {
+        balance_ += static_cast<int64_t>(taken == 0 ? waited : own / taken * (count - taken) / 2 * jobs);
         if (balance_ > most_saved) balance_ = most_saved;
+    }
+
+    // The caller has waited for its workers from `own_end` to `end`.
+    void waited(uint64_t own_end, uint64_t end) {
+        balance_ -= static_cast<int64_t>(end - own_end);
         if (balance_ > -most_owed) return;
         balance_ = 0;
         const bool again = alone_until_ != 0 && end - alone_until_ < alone_for_;

@@ -120,7 +120,9 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
         if (unfinished == 0) break;
         wait_for_change(unfinished_, unfinished);
     }
-    account_.add(taken, count, start, own_end, nanoseconds());
+    const uint64_t end = nanoseconds();
+    account_.brought(taken, count, own_end - start, end - own_end);
+    account_.waited(own_end, end);
     in_use_.store(false, std::memory_order_release);
 }
 

@@ -45,6 +45,7 @@ private:
     std::atomic<uint32_t> workers_asleep_{0};
     std::atomic<uint32_t> callers_asleep_{0};
     WorkerAccount account_;
+    uint32_t jobs_ = 0;  // handed out, of which some are timed
     pthread_t handles_[most_workers] = {};
     uint32_t workers_ = 0;
 };

@@ -12,7 +12,8 @@ constexpr uint64_t millisecond = 1'000'000;
 // A job of eight tasks of 0.1 ms each, of which a worker did `by_worker`, and is waited for `waited`. Returns its end.
 uint64_t job(WorkerAccount& account, uint64_t start, uint32_t by_worker, uint64_t waited) {
     const uint64_t own_end = start + (8 - by_worker) * millisecond / 10;
-    account.add(8 - by_worker, 8, start, own_end, own_end + waited);
+    account.brought(8 - by_worker, 8, own_end - start, waited);
+    account.waited(own_end, own_end + waited);
     return own_end + waited;
 }
 
