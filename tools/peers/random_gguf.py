@@ -16,6 +16,8 @@ from gguf_file import BYTE, CONTROL, F32, NORMAL, Q4_0, Q8_0, UNKNOWN
 SHAPES = {
     # hidden, layers, heads, kv_heads, feed_forward, vocabulary
     "phi-3-mini": (3072, 32, 32, 32, 8192, 32064),
+    # The same with as many layers as fit into 2 GiB, more than which wllama 2 opens in no single file.
+    "phi-3-mini-30-layers": (3072, 30, 32, 32, 8192, 32064),
     "medium": (1536, 16, 16, 4, 4096, 32064),
     "small": (512, 8, 8, 8, 2048, 32064),
     "stories15m": (288, 6, 6, 6, 768, 32000),
