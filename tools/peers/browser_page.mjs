@@ -8,16 +8,17 @@ const perSecond = (tokens, milliseconds) => (tokens / milliseconds) * 1000;
 
 const runtimes = {
   // The build without relaxed SIMD: the package takes it where a browser does not know that.
-  async 'linnet-simd128'(...given) {
+  async 'linnet-simd128'(threads, context) {
     const { validate } = WebAssembly;
     // i32x4.relaxed_dot_i8x16_i7x16_add_s is what it asks for.
     WebAssembly.validate = (module) => !module.join().includes('253,147,2') && validate(module);
-    return await this.linnet(...given);
+    return await this.linnet(threads, context, 'wasm-simd128');
   },
 
-  async linnet(threads, context) {
+  // Kernels by name: left to itself the package takes those that are faster in a few milliseconds, which chance can decide.
+  async linnet(threads, context, kernels = 'wasm-relaxed') {
     const { Linnet } = await import('/linnet/index.js');
-    const model = await Linnet.load(file(), { threads, context });
+    const model = await Linnet.load(file(), { threads, context, kernels });
     return {
       about: `${model.info.name}, kernels ${model.info.kernels}, ${model.info.threads} thread(s)`,
       // By the page's clock, as wllama 2: all but the prompt's passes counts as decoding, with tokenizing, choosing, turning into
