@@ -107,19 +107,24 @@ class CalibrationTest(unittest.TestCase):
             with open(path, "w", encoding="ascii") as file:
                 file.write(" ".join(random.choice(words) for _ in range(400)))
         config = make_models.phi3(hidden=128, heads=4, kv_heads=4, head_dim=32, feed_forward=256, vocabulary=512, layers=3)
-        for group in (32, 128):
-            calibrated, searched = [], []
+        # In groups of 128 qkv's columns are weighed by their norm without a text too, and in a random model norms are all that a
+        # text can tell: over twelve seeds the two differ by 0.01 with a standard error of 0.03. Both beat plain rounding.
+        for group, better, worse in [(32, ["calibrated"], "searched"), (128, ["calibrated", "searched"], "rounded")]:
+            ways = {"calibrated": ["--calibrate", texts[0]], "searched": [], "rounded": ["--rounding"]}
+            divergences = {way: [] for way in ways}
             for seed in range(3):
                 path, weights = self.model(f"gain-{seed}", config, seed, pieces=model_files.small_vocabulary(config.vocabulary))
                 with open(texts[1], "rb") as file:
                     tokens = [int(token) for token in command.run("tokenize", path, input=file.read()).split()][:100]
                 right = reference.forward(config, weights, tokens)
-                for results, more in [(calibrated, ["--calibrate", texts[0]]), (searched, [])]:
+                for way, more in ways.items():
                     model = command.convert(path, "gain", "--group", group, *more)
-                    results.append(reference.divergence(command.logits(model, tokens, "--kv", "f32"), right))
-            print(f"group {group}: divergence {numpy.mean(calibrated):.5f} calibrated, {numpy.mean(searched):.5f} searched")
-            with self.subTest(group=group):
-                self.assertLess(numpy.mean(calibrated), 0.9 * numpy.mean(searched))
+                    divergences[way].append(reference.divergence(command.logits(model, tokens, "--kv", "f32"), right))
+            mean = {way: numpy.mean(values) for way, values in divergences.items()}
+            print(f"group {group}: divergence " + ", ".join(f"{value:.5f} {way}" for way, value in mean.items()))
+            for way in better:
+                with self.subTest(group=group, way=way):
+                    self.assertLess(mean[way], 0.9 * mean[worse])
 
     def test_refused(self):
         """A model that cannot read, and one with nothing to choose."""

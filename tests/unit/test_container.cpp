@@ -16,6 +16,7 @@ struct Sizes {
 constexpr Sizes odd{37, 40, 20, 70};      // divide nothing: padding of rows and columns everywhere
 constexpr Sizes even{37, 64, 32, 96};     // whole blocks of 32, as Q4_0 has them
 constexpr Sizes tall{30001, 40, 20, 70};  // enough rows for several tasks a matrix
+constexpr Sizes wide{37, 96, 32, 96};     // more than a group of 64
 
 uint64_t random_state = 1;
 uint64_t next_random() {
@@ -360,6 +361,55 @@ TEST_CASE("refusals: weights out of range, shapes, groups, a full disk, a stop")
     output.bytes.clear();
     CHECK(write_container(model.source, {}, output, nullptr, &progress, report, error) == Status::cancelled);
     CHECK(output.bytes.size() < whole.size());
+}
+
+// What a tensor's stored weights are off, squared and summed up, each column times its factor's square.
+double weighed_error(const TestModel& model, const ConvertOptions& options, const std::vector<float>& factors) {
+    OpenContainer file;
+    Error error;
+    REQUIRE(file.open(convert(model.source, options), error) == Status::ok);
+    double sum = 0;
+    for (const SourceTensor& tensor : model.source.tensors) {
+        if (tensor.role != TensorRole::qkv) continue;
+        const TensorPlace& place = place_of(file, tensor.role, tensor.layer);
+        for (uint32_t row = 0; row < tensor.rows; ++row) {
+            for (uint32_t column = 0; column < tensor.columns; ++column) {
+                const float off = file.weight(place, row, column) - TestModel::value(tensor, row, column);
+                sum += static_cast<double>(off * off) * static_cast<double>(factors[column] * factors[column]);
+            }
+        }
+    }
+    return sum;
+}
+
+TEST_CASE("large weights of qkv behind large factors of the norm are not given up for the others, in large groups") {
+    TestModel model(false, wide);
+    std::vector<float> factors(wide.hidden, 1.0f);
+    for (uint32_t column = 7; column < wide.hidden; column += 64) factors[column] = 12.0f;
+    for (uint32_t layer = 0; layer < 2; ++layer) {
+        SourceMatrix& norm = model.tensor(TensorRole::attention_norm, layer).parts[0];
+        static_cast<MemoryInput*>(norm.input)->bytes.resize(norm.offset);
+        const auto* bytes = reinterpret_cast<const uint8_t*>(factors.data());
+        std::vector<uint8_t>& to = static_cast<MemoryInput*>(norm.input)->bytes;
+        to.insert(to.end(), bytes, bytes + factors.size() * sizeof(float));
+        for (SourceMatrix& part : model.tensor(TensorRole::qkv, layer).parts) {
+            for (uint32_t row = 0; row < part.rows; ++row) {
+                for (uint32_t column = 7; column < part.columns; column += 64) {
+                    uint8_t* place = static_cast<MemoryInput*>(part.input)->bytes.data() + part.offset +
+                                     (size_t{row} * part.columns + column) * sizeof(float);
+                    // Beyond the others, which reach 0.125: the extreme of its group.
+                    const float weight = load<float>(place);
+                    store(place, weight < 0 ? -0.14f : 0.14f);
+                }
+            }
+        }
+    }
+    for (uint32_t group : {64u, 128u}) {
+        ConvertOptions searched, rounded;
+        searched.group = rounded.group = group;
+        rounded.search_scales = false;
+        CHECK(weighed_error(model, searched, factors) < weighed_error(model, rounded, factors));
+    }
 }
 
 TEST_CASE("every byte of the file is covered by a check") {

@@ -19,11 +19,13 @@ struct ConvertOptions {
     uint32_t group = 32;                       // 32, 64 or 128 columns share a scale
     WeightFormat output = WeightFormat::int8;  // of the output matrix, where weights are int4
     bool search_scales = true;                 // false: plain rounding, for comparison
-    const Importance* importance = nullptr;    // what errors cost by column (importance.h); null: all the same
+    // What errors cost by column (importance.h). Null: all the same, but in qkv, where groups are larger than 32 and scales are
+    // searched: there the square of the attention norm's factor.
+    const Importance* importance = nullptr;
 };
 
 // What quantisation cost, over all matrices of a role: root of sum of squared error over sum of squares. All sums are weighted by
-// the importance of the columns.
+// what an error in their column costs.
 struct RoleError {
     TensorRole role;
     uint64_t weights = 0;
