@@ -19,7 +19,8 @@ turns in one headless Chromium, on the same weights, for each number of threads,
 tokens a second, and how many times as fast Linnet is.
 
   --gguf        a Q4_0 file: tools/peers/compare.sh --same-weights leaves one in build/peers. Linnet alone needs none
-  --shape       random weights of a named shape in its place: phi-3-mini (2.2 GB), medium, small or stories15m
+  --shape       random weights of a named shape in its place: phi-3-mini (2.2 GB, more than wllama 2 opens),
+                phi-3-mini-30-layers, medium, small or stories15m
   --stories15m  the real stories15M in its place, in Q4_0: from the folder that LINNET_MODELS names, else fetched
   --linnet      the same, converted; default: it is converted into build/peers
   --prompt      tokens of the prompt (64), --decode: tokens after it, each a pass over the weights (24)
