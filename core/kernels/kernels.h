@@ -39,6 +39,17 @@ struct Activations {
     uint32_t padded;       // padded_columns(columns)
 };
 
+constexpr uint32_t most_attention_queries = 4;
+
+// One head of one token, and what attention makes of it.
+struct AttentionQuery {
+    const float* f32;      // [head_dim], for f32 and f16 keys
+    const int16_t* int16;  // [head_dim], for int8 and int4 keys
+    float scale;           // of the scores
+    float* scores;         // [positions]
+    float* out;            // [head_dim]
+};
+
 struct KernelTable {
     const char* name;  // "scalar", "avx2", "avx512", ...
 
@@ -76,16 +87,21 @@ struct KernelTable {
     // One head of a key or value for the int8 KV cache, the same way with 127.
     void (*quantize_head)(const float* x, uint32_t count, int8_t* values, float* scale);
 
+    // Attention over neighbouring positions of the KV cache, in four formats. Each kernel takes `query_count` queries, 1 to
+    // attention_queries, that read the same keys or values: a row is read and widened once for all of them, and each gets what
+    // it gets alone. `scores` writes a query's scores[i] for the positions i < count; `output` reads there what softmax has made
+    // of them, and adds to the query's out.
+    uint32_t attention_queries;  // 1 to most_attention_queries
+
     // KV cache, int8: one head of one position is `head_dim` values (<= 512) and one f32 scale.
-    // scores[i] = float(dot(q, key i)) * (q_scale * key_scales[i * scale_stride]); the dot is an exact integer.
+    // scores[i] = float(dot(q, key i)) * (scale * key_scales[i * scale_stride]); the dot is an exact integer.
     // Strides count elements.
-    void (*attention_scores_int8)(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride,
-                                  const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
-                                  float* scores);
+    void (*attention_scores_int8)(const AttentionQuery* queries, uint32_t query_count, const int8_t* keys, size_t key_stride,
+                                  const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
     // out[d] = out[d] + (probability[i] * value_scales[i * scale_stride]) * float(value[i][d]), for i in turn.
-    void (*attention_output_int8)(const float* probabilities, const int8_t* values, size_t value_stride,
-                                  const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
-                                  float* out);
+    void (*attention_output_int8)(const AttentionQuery* queries, uint32_t query_count, const int8_t* values,
+                                  size_t value_stride, const float* value_scales, size_t scale_stride, uint32_t head_dim,
+                                  uint32_t count);
 
     // The rotation of the int4 KV cache: a head, which has an even number of dimensions (<= 512), is cut from its start into
     // blocks of the largest power of two that is still left (96: 64, 32), and each block of b gets the Hadamard transform:
@@ -100,28 +116,27 @@ struct KernelTable {
     void (*quantize_head_int4)(const float* x, uint32_t count, uint8_t* values, uint32_t* scales);
     // KV cache, int4: one head of one position is head_dim/2 bytes and two scales in a word. With the level of an index
     // (lanes.h) as the integer, which makes each half's dot product exact:
-    // scores[i] = (float(dot of the first halves) * first scale + float(dot of the second halves) * second scale) * q_scale.
+    // scores[i] = (float(dot of the first halves) * first scale + float(dot of the second halves) * second scale) * scale.
     // Strides count bytes for keys and values, and words for scales.
-    void (*attention_scores_int4)(const int16_t* q, float q_scale, const uint8_t* keys, size_t key_stride,
-                                  const uint32_t* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
-                                  float* scores);
+    void (*attention_scores_int4)(const AttentionQuery* queries, uint32_t query_count, const uint8_t* keys, size_t key_stride,
+                                  const uint32_t* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
     // out[d] = out[d] + (probability[i] * scale of d's half) * float(level of value[i][d]), for i in turn.
-    void (*attention_output_int4)(const float* probabilities, const uint8_t* values, size_t value_stride,
-                                  const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count,
-                                  float* out);
+    void (*attention_output_int4)(const AttentionQuery* queries, uint32_t query_count, const uint8_t* values,
+                                  size_t value_stride, const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim,
+                                  uint32_t count);
 
     // KV cache, f32 (the reference): scores[i] = dot(q, k_i) * scale, 16 partial sums by dim mod 16, fixed tree;
     // out[d] = out[d] + probability[i] * value[i][d].
-    void (*attention_scores_f32)(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim,
-                                 uint32_t count, float* scores);
-    void (*attention_output_f32)(const float* probabilities, const float* values, size_t value_stride, uint32_t head_dim,
-                                 uint32_t count, float* out);
+    void (*attention_scores_f32)(const AttentionQuery* queries, uint32_t query_count, const float* keys, size_t key_stride,
+                                 uint32_t head_dim, uint32_t count);
+    void (*attention_output_f32)(const AttentionQuery* queries, uint32_t query_count, const float* values, size_t value_stride,
+                                 uint32_t head_dim, uint32_t count);
 
     // The same over f16 (IEEE binary16) keys and values, each widened exactly.
-    void (*attention_scores_f16)(const float* q, float scale, const uint16_t* keys, size_t key_stride, uint32_t head_dim,
-                                 uint32_t count, float* scores);
-    void (*attention_output_f16)(const float* probabilities, const uint16_t* values, size_t value_stride, uint32_t head_dim,
-                                 uint32_t count, float* out);
+    void (*attention_scores_f16)(const AttentionQuery* queries, uint32_t query_count, const uint16_t* keys, size_t key_stride,
+                                 uint32_t head_dim, uint32_t count);
+    void (*attention_output_f16)(const AttentionQuery* queries, uint32_t query_count, const uint16_t* values,
+                                 size_t value_stride, uint32_t head_dim, uint32_t count);
 };
 
 // The tables that this build holds, best first; the scalar one is always the last.

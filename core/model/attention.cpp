@@ -1,7 +1,11 @@
 // Attention of the decoder: keys and values into the cache, and every token's heads over what they see.
 //
+// Queries that read the same keys and values go together: the heads that share a KV head, and neighbouring tokens. An item is as
+// many of them as the kernels take at once, in the order KV head, token, head, so that a KV head's rows stay in the processor's
+// cache. What some tokens see and others do not, at the end of what is known and at the start of a window, they read by themselves.
+//
 // Two ways, with the same operations in the same order for each head of each token, so with the same bits:
-//  * together: all the keys and values that a batch sees are in memory; a task does whole heads.
+//  * together: all the keys and values that a batch sees are in memory; a task does whole items.
 //  * page by page, where they do not all find a place at once: the scores of some tokens over one page of keys after the other,
 //    then their softmax, then the sums over one page of values after the other.
 #include "core/model/step.h"
@@ -10,16 +14,13 @@ namespace linnet {
 
 namespace {
 
-// Positions that a token sees: [start, end).
-struct Seen {
-    uint32_t start;
-    uint32_t end;
-};
-
 Seen seen_by(const ModelConfig& config, uint32_t position) {
     const uint32_t end = position + 1;
     return {config.window_keys != 0 && end > config.window_keys ? end - config.window_keys : 0, end};
 }
+
+// What is in both.
+Seen overlap(const Seen& a, const Seen& b) { return {a.start > b.start ? a.start : b.start, least(a.end, b.end)}; }
 
 float attention_scale(const ModelConfig& config) {
     return 1.0f / __builtin_sqrtf(static_cast<float>(config.head_dim));  // head_dim^-0.5
@@ -42,77 +43,119 @@ Status each_page(const KvCache& cache, uint32_t start, uint32_t end, const Visit
 
 }  // namespace
 
-// One head of one token as the kernels want it.
-struct Decoder::Query {
-    const float* f32;
-    const int16_t* quantised;  // for int8 and int4 keys
-    float scale;
-    uint32_t token;  // of the batch
-    uint32_t head;
-    Seen seen;
+// What an item works on: queries that read the keys and values of one KV head, in the order of their tokens.
+struct Decoder::Queries {
+    AttentionQuery at[most_attention_queries];
+    Seen seen[most_attention_queries];
+    uint32_t count;
+    uint32_t kv_head;
+    uint32_t row;  // the first one's number among all heads of all tokens of the step
+
+    // All that any of them sees.
+    Seen all() const { return {seen[0].start, seen[count - 1].end}; }
 };
 
-// Item by item: head by head, so that a head's keys stay in the processor's cache.
-Decoder::Query Decoder::query_of(const Step& step, uint32_t item, int16_t* quantised) const {
+// Items of a KV head.
+uint32_t Decoder::items_of_kv_head(const Step& step) const {
+    return ceil_div(step.tokens * (config->heads / config->kv_heads), step.queries);
+}
+
+Decoder::Queries Decoder::queries_of(const Step& step, uint32_t item) const {
+    const uint32_t group = config->heads / config->kv_heads;
+    const uint32_t items = items_of_kv_head(step);
+    const uint32_t first = item % items * step.queries;
+    Queries queries;
+    queries.kv_head = item / items;
+    queries.count = least(step.queries, step.tokens * group - first);
+    queries.row = queries.kv_head * step.tokens * group + first;
+    for (uint32_t n = 0; n < queries.count; ++n) {
+        const uint32_t token = (first + n) / group;
+        const size_t head = queries.kv_head * group + (first + n) % group;
+        queries.seen[n] = seen_by(*config, step.first + token);
+        queries.at[n].f32 = step.source + token * qkv_width(*config) + head * config->head_dim;
+        queries.at[n].out = step.result + (size_t{token} * config->heads + head) * config->head_dim;
+    }
+    return queries;
+}
+
+// Before scores: the scale, and for int8 and int4 keys the queries in 16 bits, in the room of a task.
+void Decoder::prepare(const Step& step, uint32_t piece, Queries& queries) const {
     const uint32_t dim = config->head_dim;
-    Query query{};
-    query.head = item / step.tokens;
-    query.token = item % step.tokens;
-    query.f32 = work.qkv + query.token * qkv_width(*config) + size_t{query.head} * dim;
-    query.quantised = quantised;
-    query.scale = attention_scale(*config);
-    query.seen = seen_by(*config, step.first + query.token);
-    if (step.cache->row_scales != 0) {
+    int16_t* room = work.query + size_t{piece} * kernels->attention_queries * align_up(dim, 32);
+    for (uint32_t n = 0; n < queries.count; ++n, room += align_up(dim, 32)) {
+        AttentionQuery& query = queries.at[n];
+        query.int16 = room;
+        query.scale = attention_scale(*config);
+        if (step.cache->row_scales == 0) continue;
         float scale = 0;
-        kernels->quantize_query(query.f32, dim, quantised, &scale);
+        kernels->quantize_query(query.f32, dim, room, &scale);
         query.scale = scale * query.scale;
     }
-    return query;
 }
 
 namespace {
 
-// scores[] of neighbouring keys, in the cache's format.
-void score(const KernelTable& kernels, const KvCache& cache, const float* query, const int16_t* quantised, float scale,
-           const KvRows& keys, uint32_t dim, uint32_t count, float* scores) {
+// Scores of neighbouring keys, or sums over neighbouring values, in the cache's format.
+void attend_rows(const KernelTable& kernels, const KvCache& cache, uint32_t kind, const AttentionQuery* queries,
+                 uint32_t query_count, const KvRows& rows, uint32_t dim, uint32_t count) {
     switch (cache.format) {
-        case KvFormat::int8:
-            kernels.attention_scores_int8(quantised, scale, reinterpret_cast<const int8_t*>(keys.rows), dim, keys.scales, 1,
-                                          dim, count, scores);
+        case KvFormat::int8: {
+            const auto kernel = kind == kv_keys ? kernels.attention_scores_int8 : kernels.attention_output_int8;
+            kernel(queries, query_count, reinterpret_cast<const int8_t*>(rows.rows), dim, rows.scales, 1, dim, count);
             break;
-        case KvFormat::int4:
-            kernels.attention_scores_int4(quantised, scale, keys.rows, cache.row_bytes,
-                                          reinterpret_cast<const uint32_t*>(keys.scales), 1, dim, count, scores);
+        }
+        case KvFormat::int4: {
+            const auto kernel = kind == kv_keys ? kernels.attention_scores_int4 : kernels.attention_output_int4;
+            const uint32_t* scales = reinterpret_cast<const uint32_t*>(rows.scales);
+            kernel(queries, query_count, rows.rows, cache.row_bytes, scales, 1, dim, count);
             break;
-        case KvFormat::f16:
-            kernels.attention_scores_f16(query, scale, reinterpret_cast<const uint16_t*>(keys.rows), dim, dim, count, scores);
+        }
+        case KvFormat::f16: {
+            const auto kernel = kind == kv_keys ? kernels.attention_scores_f16 : kernels.attention_output_f16;
+            kernel(queries, query_count, reinterpret_cast<const uint16_t*>(rows.rows), dim, dim, count);
             break;
-        case KvFormat::f32:
-            kernels.attention_scores_f32(query, scale, reinterpret_cast<const float*>(keys.rows), dim, dim, count, scores);
+        }
+        case KvFormat::f32: {
+            const auto kernel = kind == kv_keys ? kernels.attention_scores_f32 : kernels.attention_output_f32;
+            kernel(queries, query_count, reinterpret_cast<const float*>(rows.rows), dim, dim, count);
             break;
+        }
     }
 }
 
-// out += the weighted sum of neighbouring values.
-void add_values(const KernelTable& kernels, const KvCache& cache, const float* probabilities, const KvRows& values,
-                uint32_t dim, uint32_t count, float* out) {
-    switch (cache.format) {
-        case KvFormat::int8:
-            kernels.attention_output_int8(probabilities, reinterpret_cast<const int8_t*>(values.rows), dim, values.scales, 1,
-                                          dim, count, out);
-            break;
-        case KvFormat::int4:
-            kernels.attention_output_int4(probabilities, values.rows, cache.row_bytes,
-                                          reinterpret_cast<const uint32_t*>(values.scales), 1, dim, count, out);
-            break;
-        case KvFormat::f16:
-            kernels.attention_output_f16(probabilities, reinterpret_cast<const uint16_t*>(values.rows), dim, dim, count, out);
-            break;
-        case KvFormat::f32:
-            kernels.attention_output_f32(probabilities, reinterpret_cast<const float*>(values.rows), dim, dim, count, out);
-            break;
+}  // namespace
+
+// `count` queries from the `first`-th on over positions that all of them see. Their scores go on where they point.
+void Decoder::attend_shared(const Step& step, uint32_t kind, Queries& queries, uint32_t first, uint32_t count,
+                            Seen positions) const {
+    const KvCache& cache = *step.cache;
+    for (uint32_t position = positions.start; position < positions.end;) {
+        const KvRows rows = cache.rows(step.layer, kind, queries.kv_head, position % cache.slots);
+        const uint32_t some = least(rows.count, positions.end - position);
+        attend_rows(*kernels, cache, kind, queries.at + first, count, rows, config->head_dim, some);
+        for (uint32_t n = first; n < first + count; ++n) queries.at[n].scores += some;
+        position += some;
     }
 }
+
+// Keys or values at `positions`, which are in memory: every query over those that it sees, one after the other. scores[]: of the
+// first one that it sees there; behind the last one afterwards.
+void Decoder::attend_positions(const Step& step, uint32_t kind, Queries& queries, Seen positions) const {
+    // The first token sees the least of the end, the last one the least of the start.
+    const Seen shared = overlap({queries.seen[queries.count - 1].start, queries.seen[0].end}, positions);
+    const bool nothing_shared = shared.start >= shared.end;
+    for (uint32_t n = 0; n < queries.count; ++n) {
+        const Seen own = overlap(queries.seen[n], positions);
+        attend_shared(step, kind, queries, n, 1, nothing_shared ? own : Seen{own.start, shared.start});
+    }
+    if (nothing_shared) return;
+    attend_shared(step, kind, queries, 0, queries.count, shared);
+    for (uint32_t n = 0; n < queries.count; ++n) {
+        attend_shared(step, kind, queries, n, 1, {shared.end, least(queries.seen[n].end, positions.end)});
+    }
+}
+
+namespace {
 
 void store(const KernelTable& kernels, const KvCache& cache, const float* head, uint32_t dim, const KvRows& to) {
     switch (cache.format) {
@@ -179,116 +222,113 @@ Status Decoder::to_cache(const Pass& pass, KvCache& cache, uint32_t pieces, Erro
     return Status::ok;
 }
 
-// One item is one head of one token: scores against every key it sees, softmax, the weighted sum of the values.
+// For each item scores against every key it sees, softmax, the weighted sum of the values.
 void Decoder::attention_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
     Decoder& self = *step.self;
-    const ModelConfig& config = *self.config;
     const KernelTable& kernels = *self.kernels;
-    const KvCache& cache = *step.cache;
-    const uint32_t dim = config.head_dim;
-    float* scores = self.work.scores + size_t{piece} * self.work.score_stride;
-    int16_t* quantised = self.work.query + size_t{piece} * align_up(dim, 32);
+    const uint32_t dim = self.config->head_dim;
+    const size_t stride = self.work.score_stride;
+    float* scores = self.work.scores + size_t{piece} * kernels.attention_queries * stride;
 
     for (uint32_t item = step.begin(piece); item < step.end(piece); ++item) {
-        const Query query = self.query_of(step, item, quantised);
-        const uint32_t kv_head = query.head / (config.heads / config.kv_heads);
-        const uint32_t start = query.seen.start;
-        const uint32_t count = query.seen.end - start;
-        float* out = self.work.attention + (size_t{query.token} * config.heads + query.head) * dim;
-        memset(out, 0, dim * sizeof(float));
-        for (uint32_t done = 0; done < count;) {
-            const KvRows keys = cache.rows(step.layer, kv_keys, kv_head, (start + done) % cache.slots);
-            const uint32_t some = least(keys.count, count - done);
-            score(kernels, cache, query.f32, query.quantised, query.scale, keys, dim, some, scores + done);
-            done += some;
+        Queries queries = self.queries_of(step, item);
+        self.prepare(step, piece, queries);
+        for (uint32_t n = 0; n < queries.count; ++n) {
+            queries.at[n].scores = scores + n * stride;
+            memset(queries.at[n].out, 0, dim * sizeof(float));
         }
-        kernels.softmax(scores, start % 16, count);
-        for (uint32_t done = 0; done < count;) {
-            const KvRows values = cache.rows(step.layer, kv_values, kv_head, (start + done) % cache.slots);
-            const uint32_t some = least(values.count, count - done);
-            add_values(kernels, cache, scores + done, values, dim, some, out);
-            done += some;
+        self.attend_positions(step, kv_keys, queries, queries.all());
+        for (uint32_t n = 0; n < queries.count; ++n) {
+            const Seen& seen = queries.seen[n];
+            queries.at[n].scores = scores + n * stride;
+            kernels.softmax(queries.at[n].scores, seen.start % 16, seen.end - seen.start);
         }
-        if (cache.format == KvFormat::int4) kernels.rotate(out, dim);
+        self.attend_positions(step, kv_values, queries, queries.all());
+        if (step.cache->format != KvFormat::int4) continue;
+        for (uint32_t n = 0; n < queries.count; ++n) kernels.rotate(queries.at[n].out, dim);
     }
 }
 
-// Heads of tokens from `item` on, as many as about `most` multiply-adds are.
-void Decoder::attend_together(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most) {
+// The number of items. They have as many queries as the kernels take, or fewer where there would not be two for each thread.
+uint32_t Decoder::cut_into_items(Step& step) const {
+    step.queries = kernels->attention_queries;
+    while (step.queries > 1 && 2 * items_of_kv_head(step) * config->kv_heads < work.tasks) step.queries /= 2;
+    return items_of_kv_head(step) * config->kv_heads;
+}
+
+// Items from `item` on, as many as about `most` multiply-adds are; *done after the last one.
+void Decoder::attend_together(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most, bool& done) {
     Step step{};
     step.tokens = batch_of(pass);
     step.cache = &cache;
     step.layer = pass.layer;
     step.first = pass.first + pass.sub;
     step.from = item;
+    step.source = work.qkv;
+    step.result = work.attention;
+    const uint32_t all = cut_into_items(step);
     const uint64_t keys = uint64_t{step.first} + step.tokens;
-    // These are rarer and slower than a matrix's: each counts as four.
-    step.items = part(step.tokens * config->heads - item, 8 * keys * config->head_dim, most);
     // A head of one token costs about one dot product and one sum a key.
-    const uint64_t worth = step.items * keys * config->head_dim / (64 * 1024);
+    const uint64_t cost = step.queries * keys * config->head_dim;
+    // These are rarer and slower than a matrix's: each counts as four.
+    step.items = part(all - item, 8 * cost, most);
+    const uint64_t worth = step.items * cost / (64 * 1024);
     run(attention_task, step, least(least(static_cast<uint32_t>(worth < 4096 ? worth : 4096), work.tasks), step.items));
     item += step.items;
+    done = item == all;
 }
 
-// ---- page by page: step.from is the first token's first item, step.position and step.keys say which keys or values -----------
+// ---- page by page: the step's tokens are some of the batch; step.position and step.keys say which keys or values are there ------
 
-namespace {
-
-// Of the positions at hand, those that a token sees.
-Seen overlap(const Seen& seen, uint32_t position, uint32_t count) {
-    return {seen.start > position ? seen.start : position, least(seen.end, position + count)};
+// scores[] of a query: a row for each head of each token, as long as what it sees; of the first key at hand that it sees.
+void Decoder::point_at_scores(Queries& queries, Seen positions) const {
+    for (uint32_t n = 0; n < queries.count; ++n) {
+        const uint32_t start = queries.seen[n].start;
+        queries.at[n].scores =
+            work.scores + size_t{queries.row + n} * work.score_stride + (positions.start > start ? positions.start - start : 0);
+    }
 }
-
-}  // namespace
 
 void Decoder::scores_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
-    Decoder& self = *step.self;
-    const ModelConfig& config = *self.config;
-    const uint32_t dim = config.head_dim;
-    int16_t* quantised = self.work.query + size_t{piece} * align_up(dim, 32);
+    const Decoder& self = *step.self;
+    const Seen here = {step.position, step.position + step.keys};
     for (uint32_t item = step.begin(piece); item < step.end(piece); ++item) {
-        const Seen seen = seen_by(config, step.first + item % step.tokens);
-        const Seen here = overlap(seen, step.position, step.keys);
-        if (here.start >= here.end) continue;
-        const Query query = self.query_of(step, item, quantised);
-        const KvRows keys = step.cache->rows(step.layer, kv_keys, query.head / (config.heads / config.kv_heads),
-                                             here.start % step.cache->slots);
-        float* scores = self.work.scores + size_t{item} * self.work.score_stride + (here.start - seen.start);
-        score(*self.kernels, *step.cache, query.f32, query.quantised, query.scale, keys, dim, here.end - here.start, scores);
+        Queries queries = self.queries_of(step, item);
+        const Seen some = overlap(queries.all(), here);
+        if (some.start >= some.end) continue;
+        self.prepare(step, piece, queries);
+        self.point_at_scores(queries, here);
+        self.attend_positions(step, kv_keys, queries, here);
     }
 }
 
 void Decoder::softmax_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
-    Decoder& self = *step.self;
+    const Decoder& self = *step.self;
     for (uint32_t item = step.begin(piece); item < step.end(piece); ++item) {
-        const Seen seen = seen_by(*self.config, step.first + item % step.tokens);
-        self.kernels->softmax(self.work.scores + size_t{item} * self.work.score_stride, seen.start % 16, seen.end - seen.start);
+        Queries queries = self.queries_of(step, item);
+        self.point_at_scores(queries, {});
+        for (uint32_t n = 0; n < queries.count; ++n) {
+            const Seen& seen = queries.seen[n];
+            self.kernels->softmax(queries.at[n].scores, seen.start % 16, seen.end - seen.start);
+        }
     }
 }
 
 void Decoder::output_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
-    Decoder& self = *step.self;
-    const ModelConfig& config = *self.config;
-    const uint32_t dim = config.head_dim;
+    const Decoder& self = *step.self;
+    const Seen here = {step.position, step.position + step.keys};
     for (uint32_t item = step.begin(piece); item < step.end(piece); ++item) {
-        const uint32_t token = item % step.tokens;
-        const uint32_t head = item / step.tokens;
-        const Seen seen = seen_by(config, step.first + token);
-        const Seen here = overlap(seen, step.position, step.keys);
-        if (here.start >= here.end) continue;
-        const KvRows values =
-            step.cache->rows(step.layer, kv_values, head / (config.heads / config.kv_heads), here.start % step.cache->slots);
-        const float* probabilities = self.work.scores + size_t{item} * self.work.score_stride + (here.start - seen.start);
-        add_values(*self.kernels, *step.cache, probabilities, values, dim, here.end - here.start,
-                   step.result + (size_t{token} * config.heads + head) * dim);
+        Queries queries = self.queries_of(step, item);
+        self.point_at_scores(queries, here);
+        self.attend_positions(step, kv_values, queries, here);
     }
 }
 
-// Some tokens of the batch from the `item`-th on.
+// Some tokens of the batch, from the `item`-th on.
 Status Decoder::attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item, Error& error) {
     const uint32_t batch = batch_of(pass);
     Step step{};
@@ -296,12 +336,11 @@ Status Decoder::attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item,
     step.cache = &cache;
     step.layer = pass.layer;
     step.first = pass.first + pass.sub + item;
-    step.items = step.tokens * config->heads;
+    step.items = cut_into_items(step);
+    step.source = work.qkv + size_t{item} * qkv_width(*config);
     step.result = work.attention + size_t{item} * config->heads * config->head_dim;
-    memset(step.result, 0, size_t{step.items} * config->head_dim * sizeof(float));
-    // The first row of queries is that of the first token of the group.
-    float* const all_queries = work.qkv;
-    work.qkv += size_t{item} * qkv_width(*config);
+    const uint32_t heads = step.tokens * config->heads;
+    memset(step.result, 0, size_t{heads} * config->head_dim * sizeof(float));
     const uint32_t start = seen_by(*config, step.first).start;
     const uint32_t end = step.first + step.tokens;
     Status status = Status::ok;
@@ -312,7 +351,7 @@ Status Decoder::attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item,
             if (read != Status::ok) return read;
             step.position = position;
             step.keys = count;
-            const uint64_t worth = uint64_t{step.items} * count * config->head_dim / (64 * 1024);
+            const uint64_t worth = uint64_t{heads} * count * config->head_dim / (64 * 1024);
             run(kind == kv_keys ? scores_task : output_task, step,
                 least(least(static_cast<uint32_t>(worth < 4096 ? worth : 4096), work.tasks), step.items));
             residency->kv_done(cache, pass.layer, kind, index);
@@ -321,9 +360,8 @@ Status Decoder::attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item,
         if (status == Status::ok && kind == kv_keys) run(softmax_task, step, least(work.tasks, step.items));
     }
     if (cache.format == KvFormat::int4) {
-        for (uint32_t i = 0; i < step.items; ++i) kernels->rotate(step.result + size_t{i} * config->head_dim, config->head_dim);
+        for (uint32_t i = 0; i < heads; ++i) kernels->rotate(step.result + size_t{i} * config->head_dim, config->head_dim);
     }
-    work.qkv = all_queries;
     item += step.tokens;
     return status;
 }
@@ -358,8 +396,7 @@ Status Decoder::attend(Pass& pass, KvCache& cache, uint64_t most, bool& done, Er
         if (Status status = attend_by_page(pass, cache, pass.item, error); status != Status::ok) return status;
         done = pass.item == batch;
     } else {
-        attend_together(pass, cache, pass.item, most);
-        done = pass.item == batch * config->heads;
+        attend_together(pass, cache, pass.item, most, done);
     }
     if (done && residency != nullptr && pass.sub + batch == pass.count) residency->kv_layer_done(cache, pass.layer);
     return Status::ok;

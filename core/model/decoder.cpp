@@ -17,7 +17,7 @@ constexpr uint32_t swiglu_stretches(uint32_t width) { return (width + swiglu_col
 }  // namespace
 
 void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
-                       uint32_t threads, uint64_t row_bytes, Arena& arena) {
+                       uint32_t threads, uint32_t queries, uint64_t row_bytes, Arena& arena) {
     const uint64_t attention_width = uint64_t{config.heads} * config.head_dim;
     const uint64_t qkv_width = attention_width + 2 * uint64_t{config.kv_heads} * config.head_dim;
     uint64_t widest = config.hidden;
@@ -29,7 +29,7 @@ void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_
     // A few pieces a thread, so that a thread that is held up does not hold up the others for long.
     tasks = threads <= 1 ? 1 : (threads > 16 ? 64 : threads * 4);
     score_stride = kv_slots;
-    score_rows = tasks;
+    score_rows = tasks * queries;
     if (pooled) {
         // Page by page all heads of one or more tokens are under way together.
         uint64_t tokens = score_bytes / (uint64_t{config.heads} * score_stride * sizeof(float));
@@ -59,7 +59,7 @@ void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_
     cosine = arena.take<float>(batch * uint64_t{config.rotary_dims} / 2);
     sine = arena.take<float>(batch * uint64_t{config.rotary_dims} / 2);
     scores = arena.take<float>(uint64_t{score_rows} * score_stride);
-    query = arena.take<int16_t>(uint64_t{tasks} * align_up(config.head_dim, 32));
+    query = arena.take<int16_t>(uint64_t{tasks} * queries * align_up(config.head_dim, 32));
     row = arena.take<uint8_t>(row_bytes);
 }
 

@@ -46,8 +46,8 @@ struct Workspace {
     int32_t* sums = nullptr;
     float* cosine = nullptr;  // [batch][rotary_dims/2]
     float* sine = nullptr;
-    float* scores = nullptr;   // [score_rows][score_stride], at least one row a task
-    int16_t* query = nullptr;  // [tasks][head_dim]
+    float* scores = nullptr;   // [score_rows][score_stride], at least a row for each query of each task
+    int16_t* query = nullptr;  // [tasks][queries of a task][head_dim]
     uint8_t* row = nullptr;    // a group of rows of the embedding as they are stored
     uint32_t score_stride = 0;
     uint32_t score_rows = 0;
@@ -55,9 +55,10 @@ struct Workspace {
     float* rows = nullptr;
     uint32_t row_count = 0;
 
-    // `pooled`: weights and KV caches share a pool of pages, and attention may go page by page. `row_bytes`: of a group of rows.
+    // `pooled`: weights and KV caches share a pool of pages, and attention may go page by page. `queries`: that a task's
+    // attention works on at a time. `row_bytes`: of a group of rows.
     void create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
-                uint32_t threads, uint64_t row_bytes, Arena& arena);
+                uint32_t threads, uint32_t queries, uint64_t row_bytes, Arena& arena);
 };
 
 // Tokens on their way through the layers: one batch, or several that go through each layer one after the other, so that one
@@ -88,6 +89,8 @@ struct Pass {
     uint32_t item = 0;     // of that one `item` items
     bool by_page = false;  // attention goes page by page: not all of a layer's keys and values find a place together
 };
+
+struct Seen;  // core/model/step.h
 
 class Decoder {
 public:
@@ -136,11 +139,17 @@ private:
     Status to_cache(const Pass& pass, KvCache& cache, uint32_t pieces, Error& error);
     Status attend(Pass& pass, KvCache& cache, uint64_t most, bool& done, Error& error);
     Status gather(Pass& pass, KvCache& cache, Error& error);
-    void attend_together(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most);
+    void attend_together(const Pass& pass, KvCache& cache, uint32_t& item, uint64_t most, bool& done);
     Status attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item, Error& error);
 
-    struct Query;
-    Query query_of(const Step& step, uint32_t item, int16_t* quantised) const;
+    struct Queries;
+    uint32_t items_of_kv_head(const Step& step) const;
+    uint32_t cut_into_items(Step& step) const;
+    Queries queries_of(const Step& step, uint32_t item) const;
+    void prepare(const Step& step, uint32_t piece, Queries& queries) const;
+    void point_at_scores(Queries& queries, Seen positions) const;
+    void attend_shared(const Step& step, uint32_t kind, Queries& queries, uint32_t first, uint32_t count, Seen positions) const;
+    void attend_positions(const Step& step, uint32_t kind, Queries& queries, Seen positions) const;
 
     static void norm_task(void* step, uint32_t index);
     static void quantize_task(void* step, uint32_t index);

@@ -5,6 +5,12 @@
 
 namespace linnet {
 
+// Positions that a token sees: [start, end).
+struct Seen {
+    uint32_t start;
+    uint32_t end;
+};
+
 // The tasks split their items evenly among `pieces`.
 struct Decoder::Step {
     static constexpr uint32_t most_segments = 16;
@@ -30,6 +36,7 @@ struct Decoder::Step {
     // cache and attention
     KvCache* cache;
     uint32_t layer;
+    uint32_t queries;   // of an item, at most
     uint32_t first;     // position of the first token
     uint32_t position;  // page by page: of the first key or value,
     uint32_t keys;      // and how many neighbours there are

@@ -228,8 +228,8 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     if (!settings.text_only) {
         groups = row_groups(platform, header, layout, pooled, settings.verify, row_bytes);
         workspace.create(config, settings.batch, settings.span, pooled,
-                         KvCache::slots_for(config, settings.context, settings.batch), settings.threads, groups.group_bytes,
-                         arena);
+                         KvCache::slots_for(config, settings.context, settings.batch), settings.threads,
+                         settings.kernels->attention_queries, groups.group_bytes, arena);
         plan.activation_bytes = taken();
         if (settings.verify && groups.bytes != 0) {
             groups.crc = arena.take<uint32_t>((groups.bytes + groups.group_bytes - 1) / groups.group_bytes);

@@ -128,19 +128,20 @@ void measure(Case& c, Memory& memory, Inputs& inputs) {
     c.prefill.push_back(16.0 * part * c.shape.columns * prefill_tokens / (now() - begin) * 1e-9);
 }
 
-// Attention of one head over a conversation's keys and values in each format: nanoseconds a position, out of the cache (one head
-// again and again) and out of memory (one head after the other).
+// Attention over a conversation's keys and values in each format, by one query and by several that share them: nanoseconds a
+// position and query, out of the cache (one head again and again) and out of memory (one head after the other).
 struct AttentionCase {
     const KernelTable* table;
     const char* format;
     uint32_t row_bytes, scale_bytes;
+    uint32_t queries;
     std::vector<double> cache, dram;
 };
 
 constexpr uint32_t attention_dim = 96;
 constexpr uint32_t attention_positions = 2048;
 
-void attend(const AttentionCase& c, const uint8_t* at, const float* q, const int16_t* query, float* scores, float* out) {
+void attend(const AttentionCase& c, const uint8_t* at, const AttentionQuery* queries) {
     const uint8_t* values = at + size_t{attention_positions} * c.row_bytes;
     const uint8_t* scales = values + size_t{attention_positions} * c.row_bytes;
     const KernelTable& table = *c.table;
@@ -150,16 +151,17 @@ void attend(const AttentionCase& c, const uint8_t* at, const float* q, const int
     const uint32_t* words = reinterpret_cast<const uint32_t*>(scales);
     switch (c.row_bytes) {
         case dim / 2:
-            table.attention_scores_int4(query, 1e-6f, at, dim / 2, words, 1, dim, count, scores);
-            table.attention_output_int4(scores, values, dim / 2, words, 1, dim, count, out);
+            table.attention_scores_int4(queries, c.queries, at, dim / 2, words, 1, dim, count);
+            table.attention_output_int4(queries, c.queries, values, dim / 2, words, 1, dim, count);
             break;
         case dim:
-            table.attention_scores_int8(query, 1e-6f, reinterpret_cast<const int8_t*>(at), dim, floats, 1, dim, count, scores);
-            table.attention_output_int8(scores, reinterpret_cast<const int8_t*>(values), dim, floats, 1, dim, count, out);
+            table.attention_scores_int8(queries, c.queries, reinterpret_cast<const int8_t*>(at), dim, floats, 1, dim, count);
+            table.attention_output_int8(queries, c.queries, reinterpret_cast<const int8_t*>(values), dim, floats, 1, dim,
+                                        count);
             break;
         default:
-            table.attention_scores_f16(q, 0.1f, reinterpret_cast<const uint16_t*>(at), dim, dim, count, scores);
-            table.attention_output_f16(scores, reinterpret_cast<const uint16_t*>(values), dim, dim, count, out);
+            table.attention_scores_f16(queries, c.queries, reinterpret_cast<const uint16_t*>(at), dim, dim, count);
+            table.attention_output_f16(queries, c.queries, reinterpret_cast<const uint16_t*>(values), dim, dim, count);
     }
 }
 
@@ -169,38 +171,45 @@ void bench_attention(Memory& memory, int rounds) {
     const size_t count = kernel_tables(&built);
     for (size_t i = 0; i < count; ++i) {
         if (select_kernels(built[i]->name) == nullptr) continue;
-        cases.push_back({built[i], "int4", attention_dim / 2, 4, {}, {}});
-        cases.push_back({built[i], "int8", attention_dim, 4, {}, {}});
-        cases.push_back({built[i], "f16", attention_dim * 2, 0, {}, {}});
+        for (uint32_t queries = 1; queries <= built[i]->attention_queries; queries *= 2) {
+            cases.push_back({built[i], "int4", attention_dim / 2, 4, queries, {}, {}});
+            cases.push_back({built[i], "int8", attention_dim, 4, queries, {}, {}});
+            cases.push_back({built[i], "f16", attention_dim * 2, 0, queries, {}, {}});
+        }
     }
-    std::vector<float> q(attention_dim, 0.5f), scores(attention_positions), out(attention_dim);
+    std::vector<float> q(attention_dim, 0.5f), scores(size_t{most_attention_queries} * attention_positions),
+        out(size_t{most_attention_queries} * attention_dim);
     std::vector<int16_t> query(attention_dim, 1234);
+    AttentionQuery queries[most_attention_queries];
+    for (uint32_t n = 0; n < most_attention_queries; ++n) {
+        queries[n] = {q.data(), query.data(), 1e-6f, scores.data() + size_t{n} * attention_positions,
+                      out.data() + size_t{n} * attention_dim};
+    }
     constexpr int heads = 32;
     double turning = 0;
     for (int round = 0; round < rounds; ++round) {
         for (AttentionCase& c : cases) {
             const size_t head_bytes = attention_positions * size_t{2 * c.row_bytes + c.scale_bytes};
             const uint8_t* from = memory.next(head_bytes * heads);
+            const double times = static_cast<double>(heads) * attention_positions * c.queries;
             double begin = now();
-            for (int head = 0; head < heads; ++head) {
-                attend(c, from + static_cast<size_t>(head) * head_bytes, q.data(), query.data(), scores.data(), out.data());
-            }
-            c.dram.push_back((now() - begin) / (heads * attention_positions) * 1e9);
+            for (int head = 0; head < heads; ++head) attend(c, from + static_cast<size_t>(head) * head_bytes, queries);
+            c.dram.push_back((now() - begin) / times * 1e9);
             begin = now();
-            for (int head = 0; head < heads; ++head) attend(c, from, q.data(), query.data(), scores.data(), out.data());
-            c.cache.push_back((now() - begin) / (heads * attention_positions) * 1e9);
+            for (int head = 0; head < heads; ++head) attend(c, from, queries);
+            c.cache.push_back((now() - begin) / times * 1e9);
         }
         const double begin = now();
         for (int i = 0; i < 1000; ++i) cases[0].table->rotate(q.data(), attention_dim);
         turning += (now() - begin) / 1000 * 1e9 / rounds;
     }
-    std::printf("attention of a head, %u dimensions, %u positions, keys and values, nanoseconds a position\n", attention_dim,
+    std::printf("attention, %u dimensions, %u positions, keys and values, nanoseconds a position and query\n", attention_dim,
                 attention_positions);
-    std::printf("%-8s %-6s %10s %10s %10s\n", "table", "format", "memory", "GB/s", "cache");
+    std::printf("%-8s %-6s %8s %10s %10s %10s\n", "table", "format", "queries", "memory", "GB/s", "cache");
     for (const AttentionCase& c : cases) {
-        const double bytes = 2.0 * c.row_bytes + 2.0 * c.scale_bytes;
-        std::printf("%-8s %-6s %10.1f %10.1f %10.1f\n", c.table->name, c.format, median(c.dram), bytes / median(c.dram),
-                    median(c.cache));
+        const double bytes = (2.0 * c.row_bytes + 2.0 * c.scale_bytes) / c.queries;
+        std::printf("%-8s %-6s %8u %10.1f %10.1f %10.1f\n", c.table->name, c.format, c.queries, median(c.dram),
+                    bytes / median(c.dram), median(c.cache));
     }
     std::printf("%s: turning a head takes %.0f ns\n", cases[0].table->name, turning);
 }

@@ -2,6 +2,7 @@
 // ones against double precision.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -53,16 +54,20 @@ struct Head {
         std::vector<Buffer<float>> results;
         for (int i = 0; i < 3; ++i) results.emplace_back(count);
         for (int i = 0; i < 3; ++i) results.push_back(start);
-        table.attention_scores_int8(query.data(), query_scale, int8.data(), stride, scales.data(), scale_stride, dim, count,
-                                    results[0].data());
-        table.attention_scores_f16(q.data(), 0.125f, f16.data(), stride, dim, count, results[1].data());
-        table.attention_scores_f32(q.data(), 0.125f, f32.data(), stride, dim, count, results[2].data());
-        table.attention_output_int8(probabilities.data(), int8.data(), stride, scales.data(), scale_stride, dim, count,
-                                    results[3].data());
-        table.attention_output_f16(probabilities.data(), f16.data(), stride, dim, count, results[4].data());
-        table.attention_output_f32(probabilities.data(), f32.data(), stride, dim, count, results[5].data());
+        Buffer<float> weights = probabilities;
+        const AttentionQuery queries[] = {
+            ask(query_scale, results[0].data(), nullptr), ask(0.125f, results[1].data(), nullptr),
+            ask(0.125f, results[2].data(), nullptr),      ask(0, weights.data(), results[3].data()),
+            ask(0, weights.data(), results[4].data()),    ask(0, weights.data(), results[5].data())};
+        table.attention_scores_int8(queries, 1, int8.data(), stride, scales.data(), scale_stride, dim, count);
+        table.attention_scores_f16(queries + 1, 1, f16.data(), stride, dim, count);
+        table.attention_scores_f32(queries + 2, 1, f32.data(), stride, dim, count);
+        table.attention_output_int8(queries + 3, 1, int8.data(), stride, scales.data(), scale_stride, dim, count);
+        table.attention_output_f16(queries + 4, 1, f16.data(), stride, dim, count);
+        table.attention_output_f32(queries + 5, 1, f32.data(), stride, dim, count);
         return results;
     }
+    AttentionQuery ask(float scale, float* scores, float* out) const { return {q.data(), query.data(), scale, scores, out}; }
 };
 
 }  // namespace
@@ -120,17 +125,75 @@ TEST_CASE("attention: positions in two calls give the same as in one") {
         const auto whole = head.run(*table);
         for (uint32_t split : {1u, 7u, 8u, 33u}) {
             Buffer<float> out = head.start;
-            table->attention_output_int8(head.probabilities.data(), head.int8.data(), head.stride, head.scales.data(),
-                                         head.scale_stride, 96, split, out.data());
-            table->attention_output_int8(head.probabilities.data() + split, head.int8.data() + split * head.stride, head.stride,
-                                         head.scales.data() + split * head.scale_stride, head.scale_stride, 96, 40 - split,
-                                         out.data());
-            CHECK(out == whole[3]);
+            Buffer<float> weights = head.probabilities;
             Buffer<float> scores(40);
-            table->attention_scores_f16(head.q.data(), 0.125f, head.f16.data(), head.stride, 96, split, scores.data());
-            table->attention_scores_f16(head.q.data(), 0.125f, head.f16.data() + split * head.stride, head.stride, 96,
-                                        40 - split, scores.data() + split);
+            for (const auto& [from, count] : {std::pair{0u, split}, std::pair{split, 40 - split}}) {
+                const AttentionQuery sum = head.ask(0, weights.data() + from, out.data());
+                table->attention_output_int8(&sum, 1, head.int8.data() + from * head.stride, head.stride,
+                                             head.scales.data() + from * head.scale_stride, head.scale_stride, 96, count);
+                const AttentionQuery dot = head.ask(0.125f, scores.data() + from, nullptr);
+                table->attention_scores_f16(&dot, 1, head.f16.data() + from * head.stride, head.stride, 96, count);
+            }
+            CHECK(out == whole[3]);
             CHECK(scores == whole[1]);
+        }
+    }
+}
+
+TEST_CASE("attention: each of several queries gets what the scalar kernels give it alone") {
+    Numbers numbers(13);
+    const auto tables = runnable_tables();
+    for (int round = 0; round < 120; ++round) {
+        const uint32_t dim = round % 3 == 0 ? 16 * (1 + numbers.below(16)) : 2 + numbers.below(200);
+        const uint32_t positions = 1 + numbers.below(round % 2 == 0 ? 20 : 200);
+        const uint32_t count = 1 + numbers.below(most_attention_queries);
+        CAPTURE(dim);
+        CAPTURE(positions);
+        CAPTURE(count);
+        const Head cache(numbers, dim, positions, Spread::usual);
+        std::vector<Head> heads;  // of each, what is a query's: the keys are the cache's
+        for (uint32_t n = 0; n < count; ++n) heads.emplace_back(numbers, dim, positions, spreads[2 + numbers.below(5)]);
+        const auto run = [&](const KernelTable& table, uint32_t at_once) {
+            std::vector<Buffer<float>> results;
+            std::vector<AttentionQuery> queries[6];
+            for (const Head& head : heads) {
+                for (int i = 0; i < 3; ++i) results.emplace_back(positions);
+                for (int i = 0; i < 3; ++i) results.push_back(head.start);
+                for (int i = 0; i < 3; ++i) results.push_back(head.probabilities);
+            }
+            for (uint32_t n = 0; n < count; ++n) {
+                Buffer<float>* const of = results.data() + size_t{n} * 9;
+                for (uint32_t i = 0; i < 3; ++i) {
+                    queries[i].push_back(heads[n].ask(i == 0 ? heads[n].query_scale : 0.125f, of[i].data(), nullptr));
+                    queries[3 + i].push_back(heads[n].ask(0, of[6 + i].data(), of[3 + i].data()));
+                }
+            }
+            for (uint32_t n = 0; n < count; n += at_once) {
+                const uint32_t some = at_once < count - n ? at_once : count - n;
+                const float* scales = cache.scales.data();
+                const size_t scale_stride = cache.scale_stride, stride = cache.stride;
+                table.attention_scores_int8(&queries[0][n], some, cache.int8.data(), stride, scales, scale_stride, dim,
+                                            positions);
+                table.attention_scores_f16(&queries[1][n], some, cache.f16.data(), stride, dim, positions);
+                table.attention_scores_f32(&queries[2][n], some, cache.f32.data(), stride, dim, positions);
+                table.attention_output_int8(&queries[3][n], some, cache.int8.data(), stride, scales, scale_stride, dim,
+                                            positions);
+                table.attention_output_f16(&queries[4][n], some, cache.f16.data(), stride, dim, positions);
+                table.attention_output_f32(&queries[5][n], some, cache.f32.data(), stride, dim, positions);
+            }
+            return results;
+        };
+        const auto expected = run(*tables[0], 1);
+        for (const KernelTable* table : tables) {
+            CAPTURE(table->name);
+            REQUIRE(table->attention_queries >= 1);
+            REQUIRE(table->attention_queries <= most_attention_queries);
+            const auto results = run(*table, std::min(count, table->attention_queries));
+            for (size_t i = 0; i < results.size(); ++i) {
+                CAPTURE(i);
+                REQUIRE(results[i] == expected[i]);
+                REQUIRE(results[i].intact());
+            }
         }
     }
 }

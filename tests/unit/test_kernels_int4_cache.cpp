@@ -2,6 +2,7 @@
 // said to be, in double precision.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -55,16 +56,18 @@ struct Head {
             for (size_t i = 0; i < query.size(); ++i) query[i] = 32767;
         }
     }
+    AttentionQuery ask(float scale, float* to, float* out) const { return {q.data(), query.data(), scale, to, out}; }
     Buffer<float> scores(const KernelTable& table) const {
         Buffer<float> result(count);
-        table.attention_scores_int4(query.data(), query_scale, cached.data(), stride, scales.data(), scale_stride, dim, count,
-                                    result.data());
+        const AttentionQuery one = ask(query_scale, result.data(), nullptr);
+        table.attention_scores_int4(&one, 1, cached.data(), stride, scales.data(), scale_stride, dim, count);
         return result;
     }
     Buffer<float> output(const KernelTable& table) const {
         Buffer<float> result = start;
-        table.attention_output_int4(probabilities.data(), cached.data(), stride, scales.data(), scale_stride, dim, count,
-                                    result.data());
+        Buffer<float> weights = probabilities;
+        const AttentionQuery one = ask(0, weights.data(), result.data());
+        table.attention_output_int4(&one, 1, cached.data(), stride, scales.data(), scale_stride, dim, count);
         return result;
     }
 };
@@ -135,17 +138,67 @@ TEST_CASE("int4 cache kernels: positions in two calls give the same as in one") 
     for (const KernelTable* table : runnable_tables()) {
         for (uint32_t split : {1u, 7u, 8u, 33u}) {
             Buffer<float> out = head.start;
+            Buffer<float> weights = head.probabilities;
             Buffer<float> scores(40);
             for (const auto& [from, count] : {std::pair{0u, split}, std::pair{split, 40 - split}}) {
                 const uint8_t* rows = head.cached.data() + from * head.stride;
                 const uint32_t* scales = head.scales.data() + from * head.scale_stride;
-                table->attention_output_int4(head.probabilities.data() + from, rows, head.stride, scales, head.scale_stride, 96,
-                                             count, out.data());
-                table->attention_scores_int4(head.query.data(), head.query_scale, rows, head.stride, scales, head.scale_stride,
-                                             96, count, scores.data() + from);
+                const AttentionQuery sum = head.ask(0, weights.data() + from, out.data());
+                table->attention_output_int4(&sum, 1, rows, head.stride, scales, head.scale_stride, 96, count);
+                const AttentionQuery dot = head.ask(head.query_scale, scores.data() + from, nullptr);
+                table->attention_scores_int4(&dot, 1, rows, head.stride, scales, head.scale_stride, 96, count);
             }
             CHECK(out == head.output(*table));
             CHECK(scores == head.scores(*table));
+        }
+    }
+}
+
+TEST_CASE("int4 cache kernels: each of several queries gets what the scalar kernels give it alone") {
+    Numbers numbers(25);
+    const auto tables = runnable_tables();
+    for (int round = 0; round < 120; ++round) {
+        const uint32_t dim = round % 3 == 0 ? 32 * (1 + numbers.below(8)) : 2 + 2 * numbers.below(100);
+        const uint32_t positions = 1 + numbers.below(round % 2 == 0 ? 20 : 200);
+        const uint32_t count = 1 + numbers.below(most_attention_queries);
+        CAPTURE(dim);
+        CAPTURE(positions);
+        CAPTURE(count);
+        const Head cache(numbers, dim, positions, Spread::usual);
+        std::vector<Head> heads;  // of each, what is a query's: the keys are the cache's
+        for (uint32_t n = 0; n < count; ++n) heads.emplace_back(numbers, dim, positions, spreads[2 + numbers.below(5)]);
+        const auto run = [&](const KernelTable& table, uint32_t at_once) {
+            std::vector<Buffer<float>> results;
+            std::vector<AttentionQuery> dots, sums;
+            for (const Head& head : heads) {
+                results.emplace_back(positions);
+                results.push_back(head.start);
+                results.push_back(head.probabilities);
+            }
+            for (uint32_t n = 0; n < count; ++n) {
+                Buffer<float>* const of = results.data() + size_t{n} * 3;
+                dots.push_back(heads[n].ask(heads[n].query_scale, of[0].data(), nullptr));
+                sums.push_back(heads[n].ask(0, of[2].data(), of[1].data()));
+            }
+            for (uint32_t n = 0; n < count; n += at_once) {
+                const uint32_t some = at_once < count - n ? at_once : count - n;
+                const uint32_t* scales = cache.scales.data();
+                table.attention_scores_int4(&dots[n], some, cache.cached.data(), cache.stride, scales, cache.scale_stride, dim,
+                                            positions);
+                table.attention_output_int4(&sums[n], some, cache.cached.data(), cache.stride, scales, cache.scale_stride, dim,
+                                            positions);
+            }
+            return results;
+        };
+        const auto expected = run(*tables[0], 1);
+        for (const KernelTable* table : tables) {
+            CAPTURE(table->name);
+            const auto results = run(*table, std::min(count, table->attention_queries));
+            for (size_t i = 0; i < results.size(); ++i) {
+                CAPTURE(i);
+                REQUIRE(results[i] == expected[i]);
+                REQUIRE(results[i].intact());
+            }
         }
     }
 }

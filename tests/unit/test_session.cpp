@@ -114,6 +114,40 @@ TEST_CASE("logits do not depend on how a prompt is cut, on threads, kernels, bat
     }
 }
 
+TEST_CASE("logits do not depend on which heads and tokens read keys and values together") {
+    for (const char* shape : {"tiny-shared", "tiny-narrow", "tiny-window"}) {
+        CAPTURE(shape);
+        for (const uint32_t kv : {LINNET_KV_INT8, LINNET_KV_INT4, LINNET_KV_F16, LINNET_KV_F32}) {
+            CAPTURE(kv);
+            const auto with = [=](const char* kernels) {
+                return [=](linnet_options& options) {
+                    options.kv_format = kv;
+                    options.kernels = kernels;
+                };
+            };
+            TestModel plain(shape, with("scalar"));  // whose queries go one by one
+            const uint32_t vocabulary = vocabulary_of(plain);
+            const std::vector<int32_t> tokens = some_tokens(90, vocabulary);
+            const Rows expected = evaluate(plain.session(), vocabulary, tokens, {1});
+            const KernelTable* const* tables = nullptr;
+            const size_t count = kernel_tables(&tables);
+            for (size_t i = 0; i < count; ++i) {
+                const char* name = tables[i]->name;
+                if (select_kernels(name) == nullptr) continue;  // this processor cannot
+                CAPTURE(name);
+                for (const uint32_t threads : {1u, 2u, 6u}) {  // with more of them, fewer queries go together
+                    CAPTURE(threads);
+                    TestModel model(shape, with(name), [=](linnet_platform& platform) {
+                        platform.parallel = run_backwards;
+                        platform.threads = threads;
+                    });
+                    CHECK(same_bits(expected, evaluate(model.session(), vocabulary, tokens, {13, 1, 2, 3, 4, 50, 17})));
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("a ceiling makes the batch smaller and changes no bit; one too small names what would do") {
     TestModel plain("tiny");
     const uint32_t vocabulary = vocabulary_of(plain);

@@ -1,17 +1,24 @@
 // Decode and prefill of one build on one model:
-// node --import ./as_browser.mjs bench_model.mjs MODULE.mjs THREADS MODEL.linnet [KERNELS]
+// node --import ./as_browser.mjs bench_model.mjs MODULE.mjs THREADS MODEL.linnet [KERNELS] [PROMPT]
+// KERNELS: best, or a table's name; PROMPT: tokens before the 32 that are decoded, default 128.
 import { openFile, openModule } from './open_file.mjs';
 
-const [, , modulePath, threadsText, modelPath, kernels] = process.argv;
+const [, , modulePath, threadsText, modelPath, kernels = 'best', promptText = '128'] = process.argv;
 const threads = Number(threadsText);
+const prompt = Number(promptText);
 const linnet = await openModule(modulePath, { linnetThreads: threads });
 const source = openFile(modelPath);
 const model = new linnet.Model();
-const opened = model.open(source, { context: 256, threads, verify: 0, ...(kernels ? { kernels } : {}) });
+const opened = model.open(source, {
+  context: prompt + 64,
+  threads,
+  verify: 0,
+  ...(kernels === 'best' ? {} : { kernels }),
+});
 if (opened.status !== 'ok') throw new Error(opened.text);
 const { session } = model.openSession();
 const { vocabulary, kernels: used } = model.info();
-const tokens = Int32Array.from({ length: 128 }, (_, i) => (i * 97 + 3) % Math.min(vocabulary, 30000));
+const tokens = Int32Array.from({ length: prompt }, (_, i) => (i * 97 + 3) % Math.min(vocabulary, 30000));
 const rates = { prefill: [], decode: [] };
 for (let round = 0; round < 3; ++round) {
   model.rewind(session, 0);

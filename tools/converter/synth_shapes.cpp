@@ -56,6 +56,11 @@ constexpr Shape shapes[] = {
     {"tiny", Architecture::phi3, 512, 192, 4, 2, 2, 96, 512, 2048, 2048, 0, false, ChatTemplate::phi35, 1, nullptr, nullptr},
     {"tiny-window", Architecture::phi3, 512, 192, 4, 2, 2, 96, 512, 2048, 2048, 16, false, ChatTemplate::phi35, 1, nullptr,
      nullptr},
+    // For attention: three heads on each KV head; and a window in which tokens that are computed together do not all see the same.
+    {"tiny-shared", Architecture::llama, 512, 192, 2, 6, 2, 32, 96, 512, 512, 0, false, ChatTemplate::zephyr, 1, nullptr,
+     nullptr},
+    {"tiny-narrow", Architecture::phi3, 512, 192, 2, 4, 4, 48, 96, 512, 512, 3, false, ChatTemplate::phi35, 1, nullptr,
+     nullptr},
     // Both with LongRoPE: sqrt(1 + ln(s) / ln(original context)), s the ratio of the contexts and equal to the latter.
     {"tiny-longrope", Architecture::phi3, 512, 192, 4, 2, 2, 96, 512, 4096, 64, 0, false, ChatTemplate::phi35, 1.41421356f,
      nullptr, nullptr},

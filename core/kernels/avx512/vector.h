@@ -34,11 +34,18 @@ LINNET_INLINE __m512i splat4(const int8_t* from) {
 struct Vector {
     using Float = __m512;
     using Int = __m512i;
-    using Dot = __m256i;  // partial sums of an integer dot product, in no particular order
+    using Dot = __m256i;    // partial sums of an integer dot product, in no particular order
+    using Words = __m256i;  // 16 of 16 bits
+
+    // Tiles of attention that fit into the registers: queries at most, integer sums (a multiple of 8), float sums of 16 lanes.
+    static constexpr uint32_t queries = 4;
+    static constexpr uint32_t dot_sums = 16;
+    static constexpr uint32_t output_sums = 16;
 
     LINNET_INLINE Float splat(float x) { return _mm512_set1_ps(x); }
     LINNET_INLINE Float load(const float* from) { return _mm512_loadu_ps(from); }
     LINNET_INLINE Float load(const uint16_t* from) { return widen_half(load8(from)); }
+    LINNET_INLINE Float load(const int32_t* from) { return _mm512_cvtepi32_ps(load16(from)); }
     LINNET_INLINE Float load(const int8_t* from) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load4(from))); }
     // The levels (lanes.h) of 32 indices of 4 bits: those of the low halves of 16 bytes, then those of the high ones.
     LINNET_INLINE __m256i levels(const uint8_t* from) {
@@ -119,22 +126,22 @@ struct Vector {
     }
 
     LINNET_INLINE Dot no_dot() { return _mm256_setzero_si256(); }
-    // sum + 16 products
-    LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
-        return _mm256_dpwssd_epi32(sum, _mm256_cvtepi8_epi16(load4(k)), load8(q));
-    }
-    // 16 products each with the levels of the low and of the high halves of 16 bytes, added
-    LINNET_INLINE void dots16(Dot& low, Dot& high, const int16_t* q_low, const int16_t* q_high, const uint8_t* from) {
+    LINNET_INLINE Words load_words(const int16_t* from) { return load8(from); }
+    LINNET_INLINE Words widen_words(const int8_t* from) { return _mm256_cvtepi8_epi16(load4(from)); }
+    // The levels of the low and of the high halves of 16 bytes.
+    LINNET_INLINE void level_words(const uint8_t* from, Words& low, Words& high) {
         const __m256i both = levels(from);
-        low = _mm256_dpwssd_epi32(low, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(both)), load8(q_low));
-        high = _mm256_dpwssd_epi32(high, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(both, 1)), load8(q_high));
+        low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(both));
+        high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(both, 1));
     }
+    // sum + 16 products
+    LINNET_INLINE Dot dot(Dot sum, Words a, Words b) { return _mm256_dpwssd_epi32(sum, a, b); }
     LINNET_INLINE int32_t sum_dot(Dot x) {
         const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
         const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
     }
-    LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
+    LINNET_INLINE void sum_dots(const Dot* x, int32_t* sums) {
         const __m256i first = _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
         const __m256i second = _mm256_hadd_epi32(_mm256_hadd_epi32(x[4], x[5]), _mm256_hadd_epi32(x[6], x[7]));
         const __m256i all =

@@ -1,6 +1,11 @@
 // Attention over the KV cache, written once over "16 lanes" (see generic/elementwise.h); the bits are those of
 // core/kernels/scalar/attention.cpp. Scores: lanes are dimensions and each key has its own sum. Output: lanes are dimensions
 // and positions come one after the other.
+//
+// Widening a row to what is multiplied costs about as much as multiplying it, so queries go in tiles, as many as a family's
+// registers have sums for: every row of keys and values is widened once for a tile. Positions go in blocks: what is the same
+// for all dimensions of a position, the weight of its values and the scales of its keys, is worked out for a block at a time,
+// 16 positions in the lanes, and a block's rows stay in the nearest cache while tile after tile reads them.
 #pragma once
 
 #include "core/kernels/kernels.h"
@@ -8,118 +13,232 @@
 
 namespace linnet::generic {
 
-// The dimensions beyond the last whole sixteen. (Not a plain loop: g++ 12 miscompiles those with VNNI.)
-template <typename V>
-__attribute__((always_inline)) inline typename V::Dot dot_rest(typename V::Dot sum, const int16_t* q, const int8_t* key,
-                                                               uint32_t count) {
-    int16_t some_q[16] = {};
-    int8_t some_key[16] = {};
-    memcpy(some_q, q, count * sizeof(int16_t));
-    memcpy(some_key, key, count);
-    return V::dot16(sum, some_q, some_key);
+constexpr uint32_t block_positions = 64;
+
+// work.operator()<n>(first query) over all queries, n at a time: V::queries, then half as many where fewer are left, and so on.
+template <typename V, uint32_t most, typename Work>
+__attribute__((always_inline)) inline void in_tiles(const AttentionQuery* queries, uint32_t count, const Work& work) {
+    for (; count >= most; count -= most, queries += most) work.template operator()<most>(queries);
+    if constexpr (most > 1) in_tiles<V, most / 2>(queries, count, work);
 }
 
-template <typename V>
-void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride, const float* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores) {
+// The dimensions beyond the last whole sixteen: the rows' are zero there, so that it does not matter what the queries' are.
+// (Not plain loops: g++ 12 miscompiles those with VNNI.)
+template <typename T>
+struct Rest {
+    T at[16] = {};
+    __attribute__((always_inline)) Rest(const T* from, uint32_t count) { memcpy(at, from, count * sizeof(T)); }
+};
+
+// Integer dot products of Q queries with K keys: dots[query][key], a row of block_positions for each query.
+template <typename V, uint32_t Q, uint32_t K>
+__attribute__((always_inline)) inline void dots_tile(const AttentionQuery* queries, const int8_t* keys, size_t key_stride,
+                                                     uint32_t head_dim, int32_t* dots) {
+    static_assert(Q * K % 8 == 0 || Q * K == 1);
     const uint32_t whole = head_dim / 16 * 16;
-    uint32_t i = 0;
-    for (; i + 8 <= count; i += 8, keys += 8 * key_stride) {
-        typename V::Dot sums[8];
-        for (uint32_t k = 0; k < 8; ++k) sums[k] = V::no_dot();
-        for (uint32_t d = 0; d < whole; d += 16) {
-            for (uint32_t k = 0; k < 8; ++k) sums[k] = V::dot16(sums[k], q + d, keys + k * key_stride + d);
+    typename V::Dot sums[Q * K];
+    for (uint32_t n = 0; n < Q * K; ++n) sums[n] = V::no_dot();
+    for (uint32_t d = 0; d < whole; d += 16) {
+        typename V::Words key[K];
+        for (uint32_t k = 0; k < K; ++k) key[k] = V::widen_words(keys + k * key_stride + d);
+        for (uint32_t q = 0; q < Q; ++q) {
+            const auto query = V::load_words(queries[q].int16 + d);
+            for (uint32_t k = 0; k < K; ++k) sums[q * K + k] = V::dot(sums[q * K + k], query, key[k]);
         }
-        if (whole != head_dim) {
-            for (uint32_t k = 0; k < 8; ++k) {
-                sums[k] = dot_rest<V>(sums[k], q + whole, keys + k * key_stride + whole, head_dim - whole);
+    }
+    if (whole != head_dim) {
+        const uint32_t left = head_dim - whole;
+        for (uint32_t k = 0; k < K; ++k) {
+            const auto key = V::widen_words(Rest<int8_t>(keys + k * key_stride + whole, left).at);
+            for (uint32_t q = 0; q < Q; ++q) {
+                const auto query = V::load_words(Rest<int16_t>(queries[q].int16 + whole, left).at);
+                sums[q * K + k] = V::dot(sums[q * K + k], query, key);
             }
         }
-        int32_t dots[8];
-        V::sum_dots(sums, dots);
-        for (uint32_t k = 0; k < 8; ++k) {
-            scores[i + k] = static_cast<float>(dots[k]) * (q_scale * key_scales[(i + k) * scale_stride]);
+    }
+    if constexpr (Q * K == 1) {
+        *dots = V::sum_dot(sums[0]);
+    } else {
+        int32_t all[Q * K];
+        for (uint32_t n = 0; n < Q * K; n += 8) V::sum_dots(sums + n, all + n);
+        for (uint32_t q = 0; q < Q; ++q) memcpy(dots + q * block_positions, all + q * K, K * sizeof(int32_t));
+    }
+}
+
+// Of Q queries with the keys of a block.
+template <typename V, uint32_t Q>
+__attribute__((noinline)) void dots_block(const AttentionQuery* queries, const int8_t* keys, size_t key_stride,
+                                          uint32_t head_dim, uint32_t count, int32_t* dots) {
+    constexpr uint32_t K = Q == 1 ? 8 : V::dot_sums / Q;
+    uint32_t i = 0;
+    for (; i + K <= count; i += K) dots_tile<V, Q, K>(queries, keys + i * key_stride, key_stride, head_dim, dots + i);
+    for (; i < count; ++i) {
+        for (uint32_t q = 0; q < Q; ++q) {
+            dots_tile<V, 1, 1>(queries + q, keys + i * key_stride, key_stride, head_dim, dots + q * block_positions + i);
         }
     }
-    for (; i < count; ++i, keys += key_stride) {
-        typename V::Dot sum = V::no_dot();
-        for (uint32_t d = 0; d < whole; d += 16) sum = V::dot16(sum, q + d, keys + d);
-        if (whole != head_dim) sum = dot_rest<V>(sum, q + whole, keys + whole, head_dim - whole);
-        scores[i] = static_cast<float>(V::sum_dot(sum)) * (q_scale * key_scales[i * scale_stride]);
-    }
 }
 
-template <typename V, typename Key>
-void attention_scores_float(const float* q, float scale, const Key* keys, size_t key_stride, uint32_t head_dim, uint32_t count,
-                            float* scores) {
-    const uint32_t whole = head_dim / 16 * 16;
-    for (uint32_t i = 0; i < count; ++i, keys += key_stride) {
-        auto partial = V::splat(0.0f);
-        for (uint32_t d = 0; d < whole; d += 16) partial = V::add(partial, V::mul(V::load(q + d), V::load(keys + d)));
-        if (whole != head_dim) {
-            const uint32_t left = head_dim - whole;
-            partial = V::add(partial, V::mul(V::load_some(q + whole, left), V::load_some(keys + whole, left)));
-        }
-        scores[i] = V::sum(partial) * scale;
-    }
-}
-
-// Weight of position i: its probability, times its scale where there is one.
-template <typename V, bool scaled>
-__attribute__((always_inline)) inline float weight_of(const float* probabilities, const float* scales, size_t scale_stride,
-                                                      uint32_t i) {
-    return scaled ? probabilities[i] * scales[i * scale_stride] : probabilities[i];
-}
-
-// 16 * N dimensions from `out` on, over all positions: their sums stay in registers.
-template <typename V, uint32_t N, bool scaled, typename Value>
-__attribute__((always_inline)) inline void output_lanes(const float* probabilities, const Value* values, size_t value_stride,
-                                                        const float* scales, size_t scale_stride, uint32_t count, float* out) {
-    typename V::Float sum[N];
-    for (uint32_t n = 0; n < N; ++n) sum[n] = V::load(out + n * 16);
-    for (uint32_t i = 0; i < count; ++i, values += value_stride) {
-        const auto weight = V::splat(weight_of<V, scaled>(probabilities, scales, scale_stride, i));
-        for (uint32_t n = 0; n < N; ++n) sum[n] = V::add(sum[n], V::mul(weight, V::load(values + n * 16)));
-    }
-    for (uint32_t n = 0; n < N; ++n) V::store(out + n * 16, sum[n]);
-}
-
-template <typename V, bool scaled, typename Value>
-void attention_output(const float* probabilities, const Value* values, size_t value_stride, const float* scales,
-                      size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
-    uint32_t d = 0;
-    for (; d + 64 <= head_dim; d += 64) {
-        output_lanes<V, 4, scaled>(probabilities, values + d, value_stride, scales, scale_stride, count, out + d);
-    }
-    if (d + 32 <= head_dim) {
-        output_lanes<V, 2, scaled>(probabilities, values + d, value_stride, scales, scale_stride, count, out + d);
-        d += 32;
-    }
-    if (d + 16 <= head_dim) {
-        output_lanes<V, 1, scaled>(probabilities, values + d, value_stride, scales, scale_stride, count, out + d);
-        d += 16;
-    }
-    if (d < head_dim) {
-        const uint32_t left = head_dim - d;
-        auto sum = V::load_some(out + d, left);
-        for (uint32_t i = 0; i < count; ++i) {
-            const auto weight = V::splat(weight_of<V, scaled>(probabilities, scales, scale_stride, i));
-            sum = V::add(sum, V::mul(weight, V::load_some(values + i * value_stride + d, left)));
-        }
-        V::store_some(out + d, sum, left);
-    }
+// Scales of the positions of a block, one after the other.
+__attribute__((always_inline)) static inline const float* neighbours(const float* scales, size_t scale_stride, uint32_t count,
+                                                                     float* room) {
+    if (scale_stride == 1) return scales;
+    for (uint32_t i = 0; i < count; ++i) room[i] = scales[i * scale_stride];
+    return room;
 }
 
 template <typename V>
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
-    attention_output<V, true>(probabilities, values, value_stride, value_scales, scale_stride, head_dim, count, out);
+void attention_scores_int8(const AttentionQuery* queries, uint32_t query_count, const int8_t* keys, size_t key_stride,
+                           const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    int32_t dots[V::queries * block_positions];
+    float room[block_positions];
+    for (uint32_t first = 0; first < count; first += block_positions) {
+        const uint32_t some = count - first < block_positions ? count - first : block_positions;
+        const int8_t* rows = keys + first * key_stride;
+        const float* scales = neighbours(key_scales + first * scale_stride, scale_stride, some, room);
+        in_tiles<V, V::queries>(
+            queries, query_count, [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+                dots_block<V, Q>(tile, rows, key_stride, head_dim, some, dots);
+                for (uint32_t q = 0; q < Q; ++q) {
+                    const float q_scale = tile[q].scale;
+                    const int32_t* from = dots + q * block_positions;
+                    float* scores = tile[q].scores + first;
+                    uint32_t i = 0;
+                    for (; i + 16 <= some; i += 16) {
+                        V::store(scores + i, V::mul(V::load(from + i), V::mul(V::splat(q_scale), V::load(scales + i))));
+                    }
+                    for (; i < some; ++i) scores[i] = static_cast<float>(from[i]) * (q_scale * scales[i]);
+                }
+            });
+    }
 }
 
-template <typename V, typename Value>
-void attention_output_float(const float* probabilities, const Value* values, size_t value_stride, uint32_t head_dim,
-                            uint32_t count, float* out) {
-    attention_output<V, false>(probabilities, values, value_stride, nullptr, 0, head_dim, count, out);
+// Q queries, keys one after the other, as 16 partial sums each.
+template <typename V, uint32_t Q, typename Key>
+__attribute__((noinline)) void scores_of_floats(const AttentionQuery* queries, const Key* keys, size_t key_stride,
+                                                uint32_t head_dim, uint32_t count) {
+    const uint32_t whole = head_dim / 16 * 16;
+    for (uint32_t i = 0; i < count; ++i, keys += key_stride) {
+        typename V::Float partial[Q];
+        for (uint32_t q = 0; q < Q; ++q) partial[q] = V::splat(0.0f);
+        for (uint32_t d = 0; d < whole; d += 16) {
+            const auto key = V::load(keys + d);
+            for (uint32_t q = 0; q < Q; ++q) partial[q] = V::add(partial[q], V::mul(V::load(queries[q].f32 + d), key));
+        }
+        if (whole != head_dim) {
+            const uint32_t left = head_dim - whole;
+            const auto key = V::load_some(keys + whole, left);
+            for (uint32_t q = 0; q < Q; ++q) {
+                partial[q] = V::add(partial[q], V::mul(V::load_some(queries[q].f32 + whole, left), key));
+            }
+        }
+        for (uint32_t q = 0; q < Q; ++q) queries[q].scores[i] = V::sum(partial[q]) * queries[q].scale;
+    }
+}
+
+// In tiles of at most `most` queries: one where the format is a reference rather than quick, so that the code stays small.
+template <typename V, typename Key, uint32_t most>
+void attention_scores_float(const AttentionQuery* queries, uint32_t query_count, const Key* keys, size_t key_stride,
+                            uint32_t head_dim, uint32_t count) {
+    in_tiles<V, most>(queries, query_count, [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+        scores_of_floats<V, Q>(tile, keys, key_stride, head_dim, count);
+    });
+}
+
+// 16 * N dimensions of Q queries from d on, over the positions of a block: their sums stay in registers. weights[query] are
+// those of the block.
+template <typename V, uint32_t Q, uint32_t N, typename Value>
+__attribute__((always_inline)) inline void output_tile(const AttentionQuery* queries, const float* const* weights,
+                                                       const Value* values, size_t value_stride, uint32_t d, uint32_t count) {
+    typename V::Float sum[Q][N];
+    const float* weight[Q];
+    for (uint32_t q = 0; q < Q; ++q) {
+        weight[q] = weights[q];
+        for (uint32_t n = 0; n < N; ++n) sum[q][n] = V::load(queries[q].out + d + n * 16);
+    }
+    values += d;
+    for (uint32_t i = 0; i < count; ++i, values += value_stride) {
+        typename V::Float value[N];
+        for (uint32_t n = 0; n < N; ++n) value[n] = V::load(values + n * 16);
+        for (uint32_t q = 0; q < Q; ++q) {
+            const auto factor = V::splat(weight[q][i]);
+            for (uint32_t n = 0; n < N; ++n) sum[q][n] = V::add(sum[q][n], V::mul(factor, value[n]));
+        }
+    }
+    for (uint32_t q = 0; q < Q; ++q) {
+        for (uint32_t n = 0; n < N; ++n) V::store(queries[q].out + d + n * 16, sum[q][n]);
+    }
+}
+
+// All dimensions from d on that are whole tiles of N times 16, and then those of smaller ones.
+template <typename V, uint32_t Q, uint32_t N, typename Value>
+__attribute__((always_inline)) inline void output_tiles(const AttentionQuery* queries, const float* const* weights,
+                                                        const Value* values, size_t value_stride, uint32_t head_dim,
+                                                        uint32_t count, uint32_t& d) {
+    for (; d + 16 * N <= head_dim; d += 16 * N) output_tile<V, Q, N>(queries, weights, values, value_stride, d, count);
+    if constexpr (N > 1) output_tiles<V, Q, N / 2>(queries, weights, values, value_stride, head_dim, count, d);
+}
+
+template <typename V, uint32_t Q, typename Value>
+__attribute__((noinline)) void output_block(const AttentionQuery* queries, const float* const* weights, const Value* values,
+                                            size_t value_stride, uint32_t head_dim, uint32_t count) {
+    uint32_t d = 0;
+    output_tiles<V, Q, V::output_sums / Q>(queries, weights, values, value_stride, head_dim, count, d);
+    if (d == head_dim) return;
+    const uint32_t left = head_dim - d;
+    for (uint32_t q = 0; q < Q; ++q) {
+        auto sum = V::load_some(queries[q].out + d, left);
+        for (uint32_t i = 0; i < count; ++i) {
+            sum = V::add(sum, V::mul(V::splat(weights[q][i]), V::load_some(values + i * value_stride + d, left)));
+        }
+        V::store_some(queries[q].out + d, sum, left);
+    }
+}
+
+// to[i] = a[i] * b[i]
+template <typename V>
+__attribute__((always_inline)) inline void multiply(const float* a, const float* b, uint32_t count, float* to) {
+    uint32_t i = 0;
+    for (; i + 16 <= count; i += 16) V::store(to + i, V::mul(V::load(a + i), V::load(b + i)));
+    for (; i < count; ++i) to[i] = a[i] * b[i];
+}
+
+// A tile of output has no more queries than sums.
+template <typename V>
+constexpr uint32_t output_queries = V::queries < V::output_sums ? V::queries : V::output_sums;
+
+template <typename V>
+void attention_output_int8(const AttentionQuery* queries, uint32_t query_count, const int8_t* values, size_t value_stride,
+                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    float weights[output_queries<V>][block_positions];
+    float room[block_positions];
+    for (uint32_t first = 0; first < count; first += block_positions) {
+        const uint32_t some = count - first < block_positions ? count - first : block_positions;
+        const int8_t* rows = values + first * value_stride;
+        const float* scales = neighbours(value_scales + first * scale_stride, scale_stride, some, room);
+        in_tiles<V, output_queries<V>>(queries, query_count,
+                                       [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+                                           const float* of[Q];
+                                           for (uint32_t q = 0; q < Q; ++q) {
+                                               multiply<V>(tile[q].scores + first, scales, some, weights[q]);
+                                               of[q] = weights[q];
+                                           }
+                                           output_block<V, Q>(tile, of, rows, value_stride, head_dim, some);
+                                       });
+    }
+}
+
+template <typename V, typename Value, uint32_t most>
+void attention_output_float(const AttentionQuery* queries, uint32_t query_count, const Value* values, size_t value_stride,
+                            uint32_t head_dim, uint32_t count) {
+    for (uint32_t first = 0; first < count; first += block_positions) {
+        const uint32_t some = count - first < block_positions ? count - first : block_positions;
+        in_tiles<V, most>(queries, query_count, [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+            const float* of[Q];
+            for (uint32_t q = 0; q < Q; ++q) of[q] = tile[q].scores + first;
+            output_block<V, Q>(tile, of, values + first * value_stride, value_stride, head_dim, some);
+        });
+    }
 }
 
 }  // namespace linnet::generic

@@ -116,121 +116,203 @@ void quantize_head_int4(const float* x, uint32_t count, uint8_t* values, uint32_
     }
 }
 
-// The scales of the two halves of a head.
-struct HalfScales {
-    float first, second;
-};
-
+// The scales of the positions of a block: of the first halves of their heads, and of the second ones.
 template <typename V>
-__attribute__((always_inline)) inline HalfScales half_scales(uint32_t scales) {
-    const uint32_t bits[2] = {scales << 16, scales & 0xffff0000u};
-    HalfScales both;
-    memcpy(&both, bits, sizeof both);
-    return both;
+__attribute__((always_inline)) inline void half_scales(const uint32_t* scales, size_t scale_stride, uint32_t count,
+                                                       float* first, float* second) {
+    for (uint32_t i = 0; i < count; ++i) {
+        const uint32_t both = scales[i * scale_stride];
+        const uint32_t low = both << 16;
+        const uint32_t high = both & 0xffff0000u;
+        memcpy(first + i, &low, sizeof low);
+        memcpy(second + i, &high, sizeof high);
+    }
 }
 
-// The bytes beyond the last whole step.
-template <typename V>
-__attribute__((always_inline)) inline void dots_rest(typename V::Dot& low, typename V::Dot& high, const int16_t* q_low,
-                                                     const int16_t* q_high, const uint8_t* key, uint32_t count) {
-    int16_t some_low[16] = {};
-    int16_t some_high[16] = {};
-    uint8_t some_key[16] = {};
-    memcpy(some_low, q_low, count * sizeof(int16_t));
-    memcpy(some_high, q_high, count * sizeof(int16_t));
-    memcpy(some_key, key, count);
-    V::dots16(low, high, some_low, some_high, some_key);
-}
-
-template <typename V>
-void attention_scores_int4(const int16_t* q, float q_scale, const uint8_t* keys, size_t key_stride, const uint32_t* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores) {
-    const uint32_t half = head_dim / 2;
+// Dot products of the two halves of Q queries with those of K keys: low[query][key] and high[query][key], rows of a block.
+template <typename V, uint32_t Q, uint32_t K>
+__attribute__((always_inline)) inline void level_dots_tile(const AttentionQuery* queries, const uint8_t* keys,
+                                                           size_t key_stride, uint32_t half, int32_t* low, int32_t* high) {
+    static_assert(2 * Q * K % 8 == 0 || Q * K == 1);
     const uint32_t whole = half / 16 * 16;
-    const uint32_t rest = half - whole;
-    const auto score = [&](uint32_t i, int32_t low, int32_t high) __attribute__((always_inline)) {
-        const HalfScales scales = half_scales<V>(key_scales[i * scale_stride]);
-        scores[i] = (static_cast<float>(low) * scales.first + static_cast<float>(high) * scales.second) * q_scale;
+    typename V::Dot sums[2 * Q * K];  // of the first halves, then of the second ones
+    for (uint32_t n = 0; n < 2 * Q * K; ++n) sums[n] = V::no_dot();
+    const auto add = [&](uint32_t k, uint32_t q, typename V::Words key_low, typename V::Words key_high, const int16_t* q_low,
+                         const int16_t* q_high) __attribute__((always_inline)) {
+        typename V::Dot& sum_low = sums[q * K + k];
+        typename V::Dot& sum_high = sums[(Q + q) * K + k];
+        sum_low = V::dot(sum_low, V::load_words(q_low), key_low);
+        sum_high = V::dot(sum_high, V::load_words(q_high), key_high);
     };
-    uint32_t i = 0;
-    for (; i + 4 <= count; i += 4, keys += 4 * key_stride) {
-        typename V::Dot sums[8];  // of four keys' first halves, and of their second ones
-        for (uint32_t k = 0; k < 8; ++k) sums[k] = V::no_dot();
-        for (uint32_t d = 0; d < whole; d += 16) {
-            for (uint32_t k = 0; k < 4; ++k) V::dots16(sums[k], sums[k + 4], q + d, q + half + d, keys + k * key_stride + d);
-        }
-        if (rest != 0) {
-            for (uint32_t k = 0; k < 4; ++k) {
-                dots_rest<V>(sums[k], sums[k + 4], q + whole, q + half + whole, keys + k * key_stride + whole, rest);
+    for (uint32_t d = 0; d < whole; d += 16) {
+        for (uint32_t k = 0; k < K; ++k) {
+            typename V::Words key_low, key_high;
+            V::level_words(keys + k * key_stride + d, key_low, key_high);
+            for (uint32_t q = 0; q < Q; ++q) {
+                add(k, q, key_low, key_high, queries[q].int16 + d, queries[q].int16 + half + d);
             }
         }
-        int32_t dots[8];
-        V::sum_dots(sums, dots);
-        for (uint32_t k = 0; k < 4; ++k) score(i + k, dots[k], dots[k + 4]);
     }
-    for (; i < count; ++i, keys += key_stride) {
-        typename V::Dot low = V::no_dot();
-        typename V::Dot high = V::no_dot();
-        for (uint32_t d = 0; d < whole; d += 16) V::dots16(low, high, q + d, q + half + d, keys + d);
-        if (rest != 0) dots_rest<V>(low, high, q + whole, q + half + whole, keys + whole, rest);
-        score(i, V::sum_dot(low), V::sum_dot(high));
+    if (whole != half) {
+        // No level is zero: here it is the queries that end in zeros.
+        const uint32_t left = half - whole;
+        for (uint32_t k = 0; k < K; ++k) {
+            typename V::Words key_low, key_high;
+            V::level_words(Rest<uint8_t>(keys + k * key_stride + whole, left).at, key_low, key_high);
+            for (uint32_t q = 0; q < Q; ++q) {
+                add(k, q, key_low, key_high, Rest<int16_t>(queries[q].int16 + whole, left).at,
+                    Rest<int16_t>(queries[q].int16 + half + whole, left).at);
+            }
+        }
+    }
+    if constexpr (Q * K == 1) {
+        *low = V::sum_dot(sums[0]);
+        *high = V::sum_dot(sums[1]);
+    } else {
+        int32_t all[2 * Q * K];
+        for (uint32_t n = 0; n < 2 * Q * K; n += 8) V::sum_dots(sums + n, all + n);
+        for (uint32_t q = 0; q < Q; ++q) {
+            memcpy(low + q * block_positions, all + q * K, K * sizeof(int32_t));
+            memcpy(high + q * block_positions, all + (Q + q) * K, K * sizeof(int32_t));
+        }
     }
 }
 
-// 16 * N dimensions of each half from `out` on, over all positions: their sums stay in registers.
-template <typename V, uint32_t N>
-__attribute__((always_inline)) inline void output_steps(const float* probabilities, const uint8_t* values, size_t value_stride,
-                                                        const uint32_t* value_scales, size_t scale_stride, uint32_t half,
-                                                        uint32_t count, float* out) {
-    typename V::Float low[N], high[N];
-    for (uint32_t n = 0; n < N; ++n) {
-        low[n] = V::load(out + n * 16);
-        high[n] = V::load(out + half + n * 16);
+template <typename V, uint32_t Q>
+__attribute__((noinline)) void level_dots_block(const AttentionQuery* queries, const uint8_t* keys, size_t key_stride,
+                                                uint32_t half, uint32_t count, int32_t* low, int32_t* high) {
+    constexpr uint32_t K = Q == 1 ? 4 : V::dot_sums / 2 / Q;
+    uint32_t i = 0;
+    for (; i + K <= count; i += K) {
+        level_dots_tile<V, Q, K>(queries, keys + i * key_stride, key_stride, half, low + i, high + i);
     }
+    for (; i < count; ++i) {
+        for (uint32_t q = 0; q < Q; ++q) {
+            const uint32_t at = q * block_positions + i;
+            level_dots_tile<V, 1, 1>(queries + q, keys + i * key_stride, key_stride, half, low + at, high + at);
+        }
+    }
+}
+
+template <typename V>
+void attention_scores_int4(const AttentionQuery* queries, uint32_t query_count, const uint8_t* keys, size_t key_stride,
+                           const uint32_t* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    int32_t low[V::queries * block_positions], high[V::queries * block_positions];
+    float first_scales[block_positions], second_scales[block_positions];
+    for (uint32_t first = 0; first < count; first += block_positions) {
+        const uint32_t some = count - first < block_positions ? count - first : block_positions;
+        const uint8_t* rows = keys + first * key_stride;
+        half_scales<V>(key_scales + first * scale_stride, scale_stride, some, first_scales, second_scales);
+        in_tiles<V, V::queries>(
+            queries, query_count, [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+                level_dots_block<V, Q>(tile, rows, key_stride, head_dim / 2, some, low, high);
+                for (uint32_t q = 0; q < Q; ++q) {
+                    const float q_scale = tile[q].scale;
+                    const int32_t* a = low + q * block_positions;
+                    const int32_t* b = high + q * block_positions;
+                    float* scores = tile[q].scores + first;
+                    uint32_t i = 0;
+                    for (; i + 16 <= some; i += 16) {
+                        const auto sum = V::add(V::mul(V::load(a + i), V::load(first_scales + i)),
+                                                V::mul(V::load(b + i), V::load(second_scales + i)));
+                        V::store(scores + i, V::mul(sum, V::splat(q_scale)));
+                    }
+                    for (; i < some; ++i) {
+                        scores[i] = (static_cast<float>(a[i]) * first_scales[i] + static_cast<float>(b[i]) * second_scales[i]) *
+                                    q_scale;
+                    }
+                }
+            });
+    }
+}
+
+// 16 * N dimensions of each half of Q queries from d on, over the positions of a block: their sums stay in registers.
+template <typename V, uint32_t Q, uint32_t N>
+__attribute__((always_inline)) inline void level_output_tile(const AttentionQuery* queries,
+                                                             const float (*first)[block_positions],
+                                                             const float (*second)[block_positions], const uint8_t* values,
+                                                             size_t value_stride, uint32_t half, uint32_t d, uint32_t count) {
+    typename V::Float low[Q][N], high[Q][N];
+    for (uint32_t q = 0; q < Q; ++q) {
+        for (uint32_t n = 0; n < N; ++n) {
+            low[q][n] = V::load(queries[q].out + d + n * 16);
+            high[q][n] = V::load(queries[q].out + half + d + n * 16);
+        }
+    }
+    values += d;
     for (uint32_t i = 0; i < count; ++i, values += value_stride) {
-        const HalfScales scales = half_scales<V>(value_scales[i * scale_stride]);
-        const auto first = V::splat(probabilities[i] * scales.first);
-        const auto second = V::splat(probabilities[i] * scales.second);
         for (uint32_t n = 0; n < N; ++n) {
             typename V::Float low_levels, high_levels;
             V::load_levels(values + n * 16, low_levels, high_levels);
-            low[n] = V::add(low[n], V::mul(first, low_levels));
-            high[n] = V::add(high[n], V::mul(second, high_levels));
+            for (uint32_t q = 0; q < Q; ++q) {
+                low[q][n] = V::add(low[q][n], V::mul(V::splat(first[q][i]), low_levels));
+                high[q][n] = V::add(high[q][n], V::mul(V::splat(second[q][i]), high_levels));
+            }
         }
     }
-    for (uint32_t n = 0; n < N; ++n) {
-        V::store(out + n * 16, low[n]);
-        V::store(out + half + n * 16, high[n]);
+    for (uint32_t q = 0; q < Q; ++q) {
+        for (uint32_t n = 0; n < N; ++n) {
+            V::store(queries[q].out + d + n * 16, low[q][n]);
+            V::store(queries[q].out + half + d + n * 16, high[q][n]);
+        }
     }
 }
 
-template <typename V>
-void attention_output_int4(const float* probabilities, const uint8_t* values, size_t value_stride, const uint32_t* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
-    const uint32_t half = head_dim / 2;
+// As output_tiles.
+template <typename V, uint32_t Q, uint32_t N>
+__attribute__((always_inline)) inline void level_output_tiles(const AttentionQuery* queries,
+                                                              const float (*first)[block_positions],
+                                                              const float (*second)[block_positions], const uint8_t* values,
+                                                              size_t value_stride, uint32_t half, uint32_t count, uint32_t& d) {
+    for (; d + 16 * N <= half; d += 16 * N) {
+        level_output_tile<V, Q, N>(queries, first, second, values, value_stride, half, d, count);
+    }
+    if constexpr (N > 1) level_output_tiles<V, Q, N / 2>(queries, first, second, values, value_stride, half, count, d);
+}
+
+template <typename V, uint32_t Q>
+__attribute__((noinline)) void level_output_block(const AttentionQuery* queries, const float (*first)[block_positions],
+                                                  const float (*second)[block_positions], const uint8_t* values,
+                                                  size_t value_stride, uint32_t half, uint32_t count) {
     uint32_t d = 0;
-    for (; d + 32 <= half; d += 32) {
-        output_steps<V, 2>(probabilities, values + d, value_stride, value_scales, scale_stride, half, count, out + d);
-    }
-    if (d + 16 <= half) {
-        output_steps<V, 1>(probabilities, values + d, value_stride, value_scales, scale_stride, half, count, out + d);
-        d += 16;
-    }
-    if (d < half) {
-        const uint32_t left = half - d;
-        auto low = V::load_some(out + d, left);
-        auto high = V::load_some(out + half + d, left);
+    level_output_tiles<V, Q, V::output_sums / 2 / Q>(queries, first, second, values, value_stride, half, count, d);
+    if (d == half) return;
+    const uint32_t left = half - d;
+    for (uint32_t q = 0; q < Q; ++q) {
+        auto low = V::load_some(queries[q].out + d, left);
+        auto high = V::load_some(queries[q].out + half + d, left);
         for (uint32_t i = 0; i < count; ++i) {
-            uint8_t some[16] = {};
-            memcpy(some, values + i * value_stride + d, left);
             typename V::Float low_levels, high_levels;
-            V::load_levels(some, low_levels, high_levels);
-            const HalfScales scales = half_scales<V>(value_scales[i * scale_stride]);
-            low = V::add(low, V::mul(V::splat(probabilities[i] * scales.first), low_levels));
-            high = V::add(high, V::mul(V::splat(probabilities[i] * scales.second), high_levels));
+            V::load_levels(Rest<uint8_t>(values + i * value_stride + d, left).at, low_levels, high_levels);
+            low = V::add(low, V::mul(V::splat(first[q][i]), low_levels));
+            high = V::add(high, V::mul(V::splat(second[q][i]), high_levels));
         }
-        V::store_some(out + d, low, left);
-        V::store_some(out + half + d, high, left);
+        V::store_some(queries[q].out + d, low, left);
+        V::store_some(queries[q].out + half + d, high, left);
+    }
+}
+
+// Each query has two sums here.
+template <typename V>
+constexpr uint32_t level_output_queries = 2 * V::queries < V::output_sums ? V::queries : V::output_sums / 2;
+
+template <typename V>
+void attention_output_int4(const AttentionQuery* queries, uint32_t query_count, const uint8_t* values, size_t value_stride,
+                           const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    float first_weights[level_output_queries<V>][block_positions], second_weights[level_output_queries<V>][block_positions];
+    float first_scales[block_positions], second_scales[block_positions];
+    for (uint32_t first = 0; first < count; first += block_positions) {
+        const uint32_t some = count - first < block_positions ? count - first : block_positions;
+        const uint8_t* rows = values + first * value_stride;
+        half_scales<V>(value_scales + first * scale_stride, scale_stride, some, first_scales, second_scales);
+        in_tiles<V, level_output_queries<V>>(
+            queries, query_count, [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+                for (uint32_t q = 0; q < Q; ++q) {
+                    multiply<V>(tile[q].scores + first, first_scales, some, first_weights[q]);
+                    multiply<V>(tile[q].scores + first, second_scales, some, second_weights[q]);
+                }
+                level_output_block<V, Q>(tile, first_weights, second_weights, rows, value_stride, head_dim / 2, some);
+            });
     }
 }
 

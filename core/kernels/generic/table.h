@@ -20,16 +20,17 @@ consteval KernelTable table(const char* name, decltype(KernelTable::matmul) matm
         .softmax = softmax<Vector>,
         .quantize_query = quantize_whole<Vector, int16_t>,
         .quantize_head = quantize_whole<Vector, int8_t>,
+        .attention_queries = Vector::queries,
         .attention_scores_int8 = attention_scores_int8<Vector>,
         .attention_output_int8 = attention_output_int8<Vector>,
         .rotate = rotate<Vector>,
         .quantize_head_int4 = quantize_head_int4<Vector>,
         .attention_scores_int4 = attention_scores_int4<Vector>,
         .attention_output_int4 = attention_output_int4<Vector>,
-        .attention_scores_f32 = attention_scores_float<Vector, float>,
-        .attention_output_f32 = attention_output_float<Vector, float>,
-        .attention_scores_f16 = attention_scores_float<Vector, uint16_t>,
-        .attention_output_f16 = attention_output_float<Vector, uint16_t>,
+        .attention_scores_f32 = attention_scores_float<Vector, float, 1>,
+        .attention_output_f32 = attention_output_float<Vector, float, 1>,
+        .attention_scores_f16 = attention_scores_float<Vector, uint16_t, Vector::queries>,
+        .attention_output_f16 = attention_output_float<Vector, uint16_t, output_queries<Vector>>,
     };
 }
 

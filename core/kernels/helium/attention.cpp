@@ -29,37 +29,40 @@ LINNET_INLINE void scores_of(const int16_t* q, float q_scale, const int8_t* keys
 
 }  // namespace
 
-void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride, const float* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores) {
+void attention_scores_int8(const AttentionQuery* query, uint32_t, const int8_t* keys, size_t key_stride,
+                           const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
     if (head_dim % 8 != 0) {
-        return scalar::attention_scores_int8(q, q_scale, keys, key_stride, key_scales, scale_stride, head_dim, count, scores);
+        return scalar::attention_scores_int8(query, 1, keys, key_stride, key_scales, scale_stride, head_dim, count);
     }
     uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        scores_of<4>(q, q_scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride, head_dim,
-                     scores + i);
+        scores_of<4>(query->int16, query->scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride,
+                     head_dim, query->scores + i);
     }
     for (; i < count; ++i) {
-        scores_of<1>(q, q_scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride, head_dim,
-                     scores + i);
+        scores_of<1>(query->int16, query->scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride,
+                     head_dim, query->scores + i);
     }
 }
 
 // While every weight, and every number in `out` at the start, is zero or at least 2^-103, all of these sums are multiples of
 // 2^-126, so that none is subnormal. From the first smaller weight on, plain code goes on.
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
-    bool usual = head_dim % 4 == 0 && all_from(out, head_dim, -103);
-    for (; count != 0; --count, ++probabilities, value_scales += scale_stride, values += value_stride) {
-        const float weight = *probabilities * *value_scales;
-        usual = usual && (weight == 0.0f || __builtin_fabsf(weight) >= 0x1p-103f);
-        if (!usual) break;
+void attention_output_int8(const AttentionQuery* query, uint32_t, const int8_t* values, size_t value_stride,
+                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    AttentionQuery rest = *query;
+    const bool usual = head_dim % 4 == 0 && all_from(rest.out, head_dim, -103);
+    uint32_t i = 0;
+    for (; usual && i < count; ++i, ++rest.scores) {
+        const float weight = *rest.scores * value_scales[i * scale_stride];
+        if (weight != 0.0f && !(__builtin_fabsf(weight) >= 0x1p-103f)) break;
+        const int8_t* value = values + i * value_stride;
         for (uint32_t d = 0; d < head_dim; d += 4) {
-            const float32x4_t four = vcvtq_f32_s32(vldrbq_s32(values + d));
-            vstrwq_f32(out + d, vaddq_f32(vldrwq_f32(out + d), vmulq_n_f32(four, weight)));
+            const float32x4_t four = vcvtq_f32_s32(vldrbq_s32(value + d));
+            vstrwq_f32(rest.out + d, vaddq_f32(vldrwq_f32(rest.out + d), vmulq_n_f32(four, weight)));
         }
     }
-    scalar::attention_output_int8(probabilities, values, value_stride, value_scales, scale_stride, head_dim, count, out);
+    scalar::attention_output_int8(&rest, 1, values + i * value_stride, value_stride, value_scales + i * scale_stride,
+                                  scale_stride, head_dim, count - i);
 }
 
 }  // namespace linnet::helium

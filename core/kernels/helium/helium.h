@@ -15,9 +15,9 @@ void softmax(float* scores, uint32_t first_lane, uint32_t count);
 
 void quantize_query(const float* x, uint32_t count, int16_t* values, float* scale);
 void quantize_head(const float* x, uint32_t count, int8_t* values, float* scale);
-void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride, const float* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores);
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
+void attention_scores_int8(const AttentionQuery* query, uint32_t, const int8_t* keys, size_t key_stride,
+                           const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
+void attention_output_int8(const AttentionQuery* query, uint32_t, const int8_t* values, size_t value_stride,
+                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
 
 }  // namespace linnet::helium

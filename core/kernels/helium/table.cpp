@@ -16,6 +16,7 @@ constexpr KernelTable helium_kernels = {
     .softmax = helium::softmax,
     .quantize_query = helium::quantize_query,
     .quantize_head = helium::quantize_head,
+    .attention_queries = 1,
     .attention_scores_int8 = helium::attention_scores_int8,
     .attention_output_int8 = helium::attention_output_int8,
     .rotate = scalar::rotate,

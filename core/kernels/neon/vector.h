@@ -29,6 +29,14 @@ struct Vector {
         int32x4_t q[4];
     };
     using Dot = int32x4_t;  // partial sums of an integer dot product, in no particular order
+    struct Words {          // 16 of 16 bits
+        int16x8_t low, high;
+    };
+
+    // Tiles of attention that fit into the registers: queries at most, integer sums (a multiple of 8), float sums of 16 lanes.
+    static constexpr uint32_t queries = 4;
+    static constexpr uint32_t dot_sums = 16;
+    static constexpr uint32_t output_sums = 4;
 
     template <typename Result, typename Operation>
     LINNET_INLINE Result each(Operation operation) {
@@ -55,6 +63,10 @@ struct Vector {
                  vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
     }
     LINNET_INLINE Float load(const int8_t* from) { return widen(vld1q_s8(from)); }
+    LINNET_INLINE Float load(const int32_t* from) {
+        return {{vcvtq_f32_s32(vld1q_s32(from)), vcvtq_f32_s32(vld1q_s32(from + 4)), vcvtq_f32_s32(vld1q_s32(from + 8)),
+                 vcvtq_f32_s32(vld1q_s32(from + 12))}};
+    }
     // The levels (lanes.h) of 32 indices of 4 bits: those of the low halves of 16 bytes, and those of the high ones.
     struct Levels {
         int8x16_t low, high;
@@ -172,24 +184,22 @@ struct Vector {
     }
 
     LINNET_INLINE Dot no_dot() { return vdupq_n_s32(0); }
-    // sum + 16 products
-    LINNET_INLINE Dot dot_bytes(Dot sum, const int16_t* q, int8x16_t bytes) {
-        const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
-        const int16x8_t high = vmovl_high_s8(bytes);
-        const int16x8_t q_low = vld1q_s16(q);
-        const int16x8_t q_high = vld1q_s16(q + 8);
-        sum = vmlal_high_s16(vmlal_s16(sum, vget_low_s16(low), vget_low_s16(q_low)), low, q_low);
-        return vmlal_high_s16(vmlal_s16(sum, vget_low_s16(high), vget_low_s16(q_high)), high, q_high);
-    }
-    LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) { return dot_bytes(sum, q, vld1q_s8(k)); }
-    // 16 products each with the levels of the low and of the high halves of 16 bytes, added
-    LINNET_INLINE void dots16(Dot& low, Dot& high, const int16_t* q_low, const int16_t* q_high, const uint8_t* from) {
+    LINNET_INLINE Words load_words(const int16_t* from) { return {vld1q_s16(from), vld1q_s16(from + 8)}; }
+    LINNET_INLINE Words words(int8x16_t bytes) { return {vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes)}; }
+    LINNET_INLINE Words widen_words(const int8_t* from) { return words(vld1q_s8(from)); }
+    // The levels of the low and of the high halves of 16 bytes.
+    LINNET_INLINE void level_words(const uint8_t* from, Words& low, Words& high) {
         const Levels both = levels(from);
-        low = dot_bytes(low, q_low, both.low);
-        high = dot_bytes(high, q_high, both.high);
+        low = words(both.low);
+        high = words(both.high);
+    }
+    // sum + 16 products
+    LINNET_INLINE Dot dot(Dot sum, const Words& a, const Words& b) {
+        sum = vmlal_high_s16(vmlal_s16(sum, vget_low_s16(a.low), vget_low_s16(b.low)), a.low, b.low);
+        return vmlal_high_s16(vmlal_s16(sum, vget_low_s16(a.high), vget_low_s16(b.high)), a.high, b.high);
     }
     LINNET_INLINE int32_t sum_dot(Dot x) { return vaddvq_s32(x); }
-    LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
+    LINNET_INLINE void sum_dots(const Dot* x, int32_t* sums) {
         for (int i = 0; i < 8; i += 4) {
             vst1q_s32(sums + i, vpaddq_s32(vpaddq_s32(x[i], x[i + 1]), vpaddq_s32(x[i + 2], x[i + 3])));
         }

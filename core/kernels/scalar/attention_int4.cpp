@@ -60,9 +60,10 @@ void quantize_head_int4(const float* x, uint32_t count, uint8_t* values, uint32_
     *scales = first | second << 16;
 }
 
-void attention_scores_int4(const int16_t* q, float q_scale, const uint8_t* keys, size_t key_stride, const uint32_t* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores) {
+void attention_scores_int4(const AttentionQuery* query, uint32_t, const uint8_t* keys, size_t key_stride,
+                           const uint32_t* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
     const uint32_t half = head_dim / 2;
+    const int16_t* q = query->int16;
     for (uint32_t i = 0; i < count; ++i) {
         int32_t first = 0;  // at most 256 * 32767 * 122, which is below 2^31
         int32_t second = 0;
@@ -71,17 +72,19 @@ void attention_scores_int4(const int16_t* q, float q_scale, const uint8_t* keys,
             second += q[half + k] * high_level(keys[i * key_stride + k]);
         }
         const uint32_t scales = key_scales[i * scale_stride];
-        scores[i] =
-            (static_cast<float>(first) * first_scale(scales) + static_cast<float>(second) * second_scale(scales)) * q_scale;
+        query->scores[i] =
+            (static_cast<float>(first) * first_scale(scales) + static_cast<float>(second) * second_scale(scales)) *
+            query->scale;
     }
 }
 
-void attention_output_int4(const float* probabilities, const uint8_t* values, size_t value_stride, const uint32_t* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out) {
+void attention_output_int4(const AttentionQuery* query, uint32_t, const uint8_t* values, size_t value_stride,
+                           const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
     const uint32_t half = head_dim / 2;
+    float* out = query->out;
     for (uint32_t i = 0; i < count; ++i) {
-        const float first = probabilities[i] * first_scale(value_scales[i * scale_stride]);
-        const float second = probabilities[i] * second_scale(value_scales[i * scale_stride]);
+        const float first = query->scores[i] * first_scale(value_scales[i * scale_stride]);
+        const float second = query->scores[i] * second_scale(value_scales[i * scale_stride]);
         for (uint32_t k = 0; k < half; ++k) {
             const uint8_t byte = values[i * value_stride + k];
             out[k] = out[k] + first * static_cast<float>(low_level(byte));

@@ -17,24 +17,25 @@ void softmax(float* scores, uint32_t first_lane, uint32_t count);
 
 void quantize_query(const float* x, uint32_t count, int16_t* values, float* scale);
 void quantize_head(const float* x, uint32_t count, int8_t* values, float* scale);
-void attention_scores_int8(const int16_t* q, float q_scale, const int8_t* keys, size_t key_stride, const float* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores);
-void attention_output_int8(const float* probabilities, const int8_t* values, size_t value_stride, const float* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
+// One query at a time.
+void attention_scores_int8(const AttentionQuery* query, uint32_t, const int8_t* keys, size_t key_stride,
+                           const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
+void attention_output_int8(const AttentionQuery* query, uint32_t, const int8_t* values, size_t value_stride,
+                           const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
 void rotate(float* head, uint32_t count);
 void quantize_head_int4(const float* x, uint32_t count, uint8_t* values, uint32_t* scales);
-void attention_scores_int4(const int16_t* q, float q_scale, const uint8_t* keys, size_t key_stride, const uint32_t* key_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* scores);
-void attention_output_int4(const float* probabilities, const uint8_t* values, size_t value_stride, const uint32_t* value_scales,
-                           size_t scale_stride, uint32_t head_dim, uint32_t count, float* out);
-void attention_scores_f32(const float* q, float scale, const float* keys, size_t key_stride, uint32_t head_dim, uint32_t count,
-                          float* scores);
-void attention_output_f32(const float* probabilities, const float* values, size_t value_stride, uint32_t head_dim,
-                          uint32_t count, float* out);
-void attention_scores_f16(const float* q, float scale, const uint16_t* keys, size_t key_stride, uint32_t head_dim,
-                          uint32_t count, float* scores);
-void attention_output_f16(const float* probabilities, const uint16_t* values, size_t value_stride, uint32_t head_dim,
-                          uint32_t count, float* out);
+void attention_scores_int4(const AttentionQuery* query, uint32_t, const uint8_t* keys, size_t key_stride,
+                           const uint32_t* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
+void attention_output_int4(const AttentionQuery* query, uint32_t, const uint8_t* values, size_t value_stride,
+                           const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count);
+void attention_scores_f32(const AttentionQuery* query, uint32_t, const float* keys, size_t key_stride, uint32_t head_dim,
+                          uint32_t count);
+void attention_output_f32(const AttentionQuery* query, uint32_t, const float* values, size_t value_stride, uint32_t head_dim,
+                          uint32_t count);
+void attention_scores_f16(const AttentionQuery* query, uint32_t, const uint16_t* keys, size_t key_stride, uint32_t head_dim,
+                          uint32_t count);
+void attention_output_f16(const AttentionQuery* query, uint32_t, const uint16_t* values, size_t value_stride, uint32_t head_dim,
+                          uint32_t count);
 
 // exp as lanes.h defines it.
 float exp_float(float x);

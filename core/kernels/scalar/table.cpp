@@ -14,6 +14,7 @@ constexpr KernelTable scalar_kernels = {
     .softmax = scalar::softmax,
     .quantize_query = scalar::quantize_query,
     .quantize_head = scalar::quantize_head,
+    .attention_queries = 1,
     .attention_scores_int8 = scalar::attention_scores_int8,
     .attention_output_int8 = scalar::attention_output_int8,
     .rotate = scalar::rotate,

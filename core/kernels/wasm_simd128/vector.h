@@ -75,6 +75,14 @@ struct Vector {
         v128_t q[4];
     };
     using Dot = v128_t;  // partial sums of an integer dot product, in no particular order
+    struct Words {       // 16 of 16 bits
+        v128_t low, high;
+    };
+
+    // Tiles of attention that fit into the registers: queries at most, integer sums (a multiple of 8), float sums of 16 lanes.
+    static constexpr uint32_t queries = 4;
+    static constexpr uint32_t dot_sums = 8;
+    static constexpr uint32_t output_sums = 4;
 
     template <typename Result, typename Operation>
     LINNET_INLINE Result each(Operation operation) {
@@ -93,6 +101,9 @@ struct Vector {
         return {{widen_half(from), widen_half(from + 4), widen_half(from + 8), widen_half(from + 12)}};
     }
     LINNET_INLINE Float load(const int8_t* from) { return widen(wasm_i16x8_load8x8(from), wasm_i16x8_load8x8(from + 8)); }
+    LINNET_INLINE Float load(const int32_t* from) {
+        return each<Float>([&](int i) { return wasm_f32x4_convert_i32x4(wasm_v128_load(from + i * 4)); });
+    }
     LINNET_INLINE Float widen(v128_t low, v128_t high) {
         return {{wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(low)),
                  wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(low)),
@@ -217,28 +228,23 @@ struct Vector {
     }
 
     LINNET_INLINE Dot no_dot() { return wasm_i32x4_splat(0); }
-    // sum + 16 products
-    LINNET_INLINE Dot dot16(Dot sum, const int16_t* q, const int8_t* k) {
-        const v128_t low = wasm_i32x4_dot_i16x8(wasm_v128_load(q), wasm_i16x8_load8x8(k));
-        const v128_t high = wasm_i32x4_dot_i16x8(wasm_v128_load(q + 8), wasm_i16x8_load8x8(k + 8));
-        return wasm_i32x4_add(sum, wasm_i32x4_add(low, high));
-    }
-    // 16 products each with the levels of the low and of the high halves of 16 bytes, added
-    LINNET_INLINE Dot dot_levels(Dot sum, const int16_t* q, v128_t bytes) {
-        const v128_t a = wasm_i32x4_dot_i16x8(wasm_v128_load(q), wasm_i16x8_extend_low_i8x16(bytes));
-        const v128_t b = wasm_i32x4_dot_i16x8(wasm_v128_load(q + 8), wasm_i16x8_extend_high_i8x16(bytes));
-        return wasm_i32x4_add(sum, wasm_i32x4_add(a, b));
-    }
-    LINNET_INLINE void dots16(Dot& low, Dot& high, const int16_t* q_low, const int16_t* q_high, const uint8_t* from) {
+    LINNET_INLINE Words load_words(const int16_t* from) { return {wasm_v128_load(from), wasm_v128_load(from + 8)}; }
+    LINNET_INLINE Words widen_words(const int8_t* from) { return {wasm_i16x8_load8x8(from), wasm_i16x8_load8x8(from + 8)}; }
+    // The levels of the low and of the high halves of 16 bytes.
+    LINNET_INLINE void level_words(const uint8_t* from, Words& low, Words& high) {
         const Levels both = levels(from);
-        low = dot_levels(low, q_low, both.low);
-        high = dot_levels(high, q_high, both.high);
+        low = {wasm_i16x8_extend_low_i8x16(both.low), wasm_i16x8_extend_high_i8x16(both.low)};
+        high = {wasm_i16x8_extend_low_i8x16(both.high), wasm_i16x8_extend_high_i8x16(both.high)};
+    }
+    // sum + 16 products
+    LINNET_INLINE Dot dot(Dot sum, const Words& a, const Words& b) {
+        return wasm_i32x4_add(sum, wasm_i32x4_add(wasm_i32x4_dot_i16x8(a.low, b.low), wasm_i32x4_dot_i16x8(a.high, b.high)));
     }
     LINNET_INLINE int32_t sum_dot(Dot x) {
         const v128_t two = wasm_i32x4_add(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
         return wasm_i32x4_extract_lane(two, 0) + wasm_i32x4_extract_lane(two, 1);
     }
-    LINNET_INLINE void sum_dots(const Dot (&x)[8], int32_t* sums) {
+    LINNET_INLINE void sum_dots(const Dot* x, int32_t* sums) {
         for (int i = 0; i < 8; i += 4) {
             // A 4 by 4 transposition, of which the four rows are added.
             const v128_t a =

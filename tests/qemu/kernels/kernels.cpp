@@ -207,19 +207,25 @@ bool attention_same(Numbers& numbers, Spread spread, const KernelTable& table, c
     bool equal = true;
     for (uint32_t i = 0; i < 2; ++i) {
         const KernelTable& kernels = i == 0 ? scalar : table;
-        float* to = scores[i];
-        kernels.attention_scores_int8(query, 0.01f, bytes, stride, scales.a, 1, dim, count, to);
-        kernels.attention_scores_int4(query, 0.01f, cached, stride, half_scales, 1, dim, count, to + count);
-        kernels.attention_scores_f16(q.a, 0.125f, halves, stride, dim, count, to + 2 * count);
-        kernels.attention_scores_f32(q.a, 0.125f, wide.a, stride, dim, count, to + 3 * count);
-        kernels.attention_output_int8(probabilities.a, bytes, stride, scales.a, 1, dim, count, outs[i]);
+        AttentionQuery ask{q.a, query, 0.01f, scores[i], nullptr};
+        kernels.attention_scores_int8(&ask, 1, bytes, stride, scales.a, 1, dim, count);
+        ask.scores += count;
+        kernels.attention_scores_int4(&ask, 1, cached, stride, half_scales, 1, dim, count);
+        ask.scores += count;
+        kernels.attention_scores_f16(&ask, 1, halves, stride, dim, count);
+        ask.scores += count;
+        kernels.attention_scores_f32(&ask, 1, wide.a, stride, dim, count);
+        ask.scores = probabilities.a;
+        ask.out = outs[i];
+        kernels.attention_output_int8(&ask, 1, bytes, stride, scales.a, 1, dim, count);
     }
     equal = same(scores[0], scores[1], count * 4) && same(outs[0], outs[1], dim);
     for (uint32_t i = 0; i < 2; ++i) {
         const KernelTable& kernels = i == 0 ? scalar : table;
-        kernels.attention_output_int4(probabilities.a, cached, stride, half_scales, 1, dim, count, outs[i]);
-        kernels.attention_output_f16(probabilities.a, halves, stride, dim, count, outs[i]);
-        kernels.attention_output_f32(probabilities.a, wide.a, stride, dim, count, outs[i]);
+        const AttentionQuery ask{q.a, query, 0.01f, probabilities.a, outs[i]};
+        kernels.attention_output_int4(&ask, 1, cached, stride, half_scales, 1, dim, count);
+        kernels.attention_output_f16(&ask, 1, halves, stride, dim, count);
+        kernels.attention_output_f32(&ask, 1, wide.a, stride, dim, count);
     }
     return equal && same(outs[0], outs[1], dim);
 }
@@ -301,9 +307,11 @@ void costs(const KernelTable& table) {
     float scale;
     table.quantize_query(x, 64, query, &scale);
     for (uint32_t i = 0; i < 256; ++i) y[i] = 0.001f * static_cast<float>(i + 1);
-    cost(table, "scores-int8-64", 256, [&] { table.attention_scores_int8(query, scale, values, 64, y, 1, 64, 256, out); });
+    const AttentionQuery keys{x, query, scale, out, nullptr};
+    cost(table, "scores-int8-64", 256, [&] { table.attention_scores_int8(&keys, 1, values, 64, y, 1, 64, 256); });
     memset(out, 0, 64 * sizeof(float));
-    cost(table, "output-int8-64", 256, [&] { table.attention_output_int8(y, values, 64, y, 1, 64, 256, out); });
+    const AttentionQuery weighed{x, query, scale, y, out};
+    cost(table, "output-int8-64", 256, [&] { table.attention_output_int8(&weighed, 1, values, 64, y, 1, 64, 256); });
 }
 
 }  // namespace
