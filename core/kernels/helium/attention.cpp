@@ -34,14 +34,15 @@ void attention_scores_int8(const AttentionQuery* query, uint32_t, const int8_t* 
     if (head_dim % 8 != 0) {
         return scalar::attention_scores_int8(query, 1, keys, key_stride, key_scales, scale_stride, head_dim, count);
     }
+    const AttentionQuery q = *query;
     uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        scores_of<4>(query->int16, query->scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride,
-                     head_dim, query->scores + i);
+        scores_of<4>(q.int16, q.scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride, head_dim,
+                     q.scores + i);
     }
     for (; i < count; ++i) {
-        scores_of<1>(query->int16, query->scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride,
-                     head_dim, query->scores + i);
+        scores_of<1>(q.int16, q.scale, keys + i * key_stride, key_stride, key_scales + i * scale_stride, scale_stride, head_dim,
+                     q.scores + i);
     }
 }
 
@@ -50,19 +51,18 @@ void attention_scores_int8(const AttentionQuery* query, uint32_t, const int8_t* 
 void attention_output_int8(const AttentionQuery* query, uint32_t, const int8_t* values, size_t value_stride,
                            const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
     AttentionQuery rest = *query;
-    const bool usual = head_dim % 4 == 0 && all_from(rest.out, head_dim, -103);
-    uint32_t i = 0;
-    for (; usual && i < count; ++i, ++rest.scores) {
-        const float weight = *rest.scores * value_scales[i * scale_stride];
-        if (weight != 0.0f && !(__builtin_fabsf(weight) >= 0x1p-103f)) break;
-        const int8_t* value = values + i * value_stride;
+    float* out = query->out;
+    bool usual = head_dim % 4 == 0 && all_from(out, head_dim, -103);
+    for (; count != 0; --count, ++rest.scores, value_scales += scale_stride, values += value_stride) {
+        const float weight = *rest.scores * *value_scales;
+        usual = usual && (weight == 0.0f || __builtin_fabsf(weight) >= 0x1p-103f);
+        if (!usual) break;
         for (uint32_t d = 0; d < head_dim; d += 4) {
-            const float32x4_t four = vcvtq_f32_s32(vldrbq_s32(value + d));
-            vstrwq_f32(rest.out + d, vaddq_f32(vldrwq_f32(rest.out + d), vmulq_n_f32(four, weight)));
+            const float32x4_t four = vcvtq_f32_s32(vldrbq_s32(values + d));
+            vstrwq_f32(out + d, vaddq_f32(vldrwq_f32(out + d), vmulq_n_f32(four, weight)));
         }
     }
-    scalar::attention_output_int8(&rest, 1, values + i * value_stride, value_stride, value_scales + i * scale_stride,
-                                  scale_stride, head_dim, count - i);
+    scalar::attention_output_int8(&rest, 1, values, value_stride, value_scales, scale_stride, head_dim, count);
 }
 
 }  // namespace linnet::helium

@@ -10,10 +10,11 @@ float widen(uint16_t half) { return half_to_float(half); }
 
 template <typename Key>
 void scores_float(const AttentionQuery* query, const Key* keys, size_t key_stride, uint32_t head_dim, uint32_t count) {
+    const float* q = query->f32;
     for (uint32_t i = 0; i < count; ++i) {
         float partial[lane_count] = {};
         for (uint32_t d = 0; d < head_dim; ++d) {
-            partial[d % lane_count] = partial[d % lane_count] + query->f32[d] * widen(keys[i * key_stride + d]);
+            partial[d % lane_count] = partial[d % lane_count] + q[d] * widen(keys[i * key_stride + d]);
         }
         query->scores[i] = tree_sum(partial) * query->scale;
     }
@@ -21,9 +22,11 @@ void scores_float(const AttentionQuery* query, const Key* keys, size_t key_strid
 
 template <typename Value>
 void output_float(const AttentionQuery* query, const Value* values, size_t value_stride, uint32_t head_dim, uint32_t count) {
+    float* out = query->out;
     for (uint32_t i = 0; i < count; ++i) {
+        const float probability = query->scores[i];
         for (uint32_t d = 0; d < head_dim; ++d) {
-            query->out[d] = query->out[d] + query->scores[i] * widen(values[i * value_stride + d]);
+            out[d] = out[d] + probability * widen(values[i * value_stride + d]);
         }
     }
 }
@@ -32,19 +35,21 @@ void output_float(const AttentionQuery* query, const Value* values, size_t value
 
 void attention_scores_int8(const AttentionQuery* query, uint32_t, const int8_t* keys, size_t key_stride,
                            const float* key_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    const int16_t* q = query->int16;
     for (uint32_t i = 0; i < count; ++i) {
         int32_t dot = 0;  // at most 512 * 32767 * 127, which is below 2^31
-        for (uint32_t d = 0; d < head_dim; ++d) dot += query->int16[d] * keys[i * key_stride + d];
+        for (uint32_t d = 0; d < head_dim; ++d) dot += q[d] * keys[i * key_stride + d];
         query->scores[i] = static_cast<float>(dot) * (query->scale * key_scales[i * scale_stride]);
     }
 }
 
 void attention_output_int8(const AttentionQuery* query, uint32_t, const int8_t* values, size_t value_stride,
                            const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
+    float* out = query->out;
     for (uint32_t i = 0; i < count; ++i) {
         const float weight = query->scores[i] * value_scales[i * scale_stride];
         for (uint32_t d = 0; d < head_dim; ++d) {
-            query->out[d] = query->out[d] + weight * static_cast<float>(values[i * value_stride + d]);
+            out[d] = out[d] + weight * static_cast<float>(values[i * value_stride + d]);
         }
     }
 }
