@@ -36,12 +36,11 @@ public:
     }
 
 private:
-    // A stall is a time slice of some milliseconds; the first turn of bad luck is not yet a busy machine. Every new chance costs
-    // such a stall on a machine that stays busy: at last one in some seconds, which is also how soon freed processors are noticed.
+    // A stall is a time slice of some milliseconds; the first turn of bad luck is not yet a busy machine.
     static constexpr int64_t most_owed = 2'000'000;
     static constexpr int64_t most_saved = 4'000'000;
     static constexpr uint64_t alone_at_first = 40'000'000;
-    static constexpr uint64_t alone_at_most = 2'560'000'000;
+    static constexpr uint64_t alone_at_most = 640'000'000;
 
     int64_t balance_ = 0;       // what the workers have brought, of late
     uint64_t alone_until_ = 0;  // without them

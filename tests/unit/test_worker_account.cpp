@@ -42,16 +42,16 @@ TEST_CASE("workers that are only waited for are left out, longer where that come
         return (now - from) / millisecond;
     };
     uint64_t before = 0;
-    for (int i = 0; i < 7; ++i) {
+    for (int i = 0; i < 5; ++i) {
         CHECK(until_left_out() < 4);
         const uint64_t alone = until_back();
         CHECK(alone >= 39);
         CHECK(alone > before);
         before = alone;
     }
-    CHECK(before <= 2560);
+    CHECK(before <= 640);
     // A good while later it begins again.
-    for (int i = 0; i < 12000; ++i) now = job(account, now, 4, 0);
+    for (int i = 0; i < 4000; ++i) now = job(account, now, 4, 0);
     for (int i = 0; i < 100 && !account.without_workers(now); ++i) now = job(account, now, 1, 3 * millisecond);
     CHECK(until_back() <= 41);
 }

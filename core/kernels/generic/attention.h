@@ -205,26 +205,28 @@ __attribute__((always_inline)) inline void multiply(const float* a, const float*
 
 // A tile of output has no more queries than sums.
 template <typename V>
-constexpr uint32_t output_queries = V::queries < V::output_sums ? V::queries : V::output_sums;
+constexpr uint32_t output_queries() {
+    return V::queries < V::output_sums ? V::queries : V::output_sums;
+}
 
 template <typename V>
 void attention_output_int8(const AttentionQuery* queries, uint32_t query_count, const int8_t* values, size_t value_stride,
                            const float* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
-    float weights[output_queries<V>][block_positions];
+    float weights[output_queries<V>()][block_positions];
     float room[block_positions];
     for (uint32_t first = 0; first < count; first += block_positions) {
         const uint32_t some = count - first < block_positions ? count - first : block_positions;
         const int8_t* rows = values + first * value_stride;
         const float* scales = neighbours(value_scales + first * scale_stride, scale_stride, some, room);
-        in_tiles<V, output_queries<V>>(queries, query_count,
-                                       [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
-                                           const float* of[Q];
-                                           for (uint32_t q = 0; q < Q; ++q) {
-                                               multiply<V>(tile[q].scores + first, scales, some, weights[q]);
-                                               of[q] = weights[q];
-                                           }
-                                           output_block<V, Q>(tile, of, rows, value_stride, head_dim, some);
-                                       });
+        in_tiles<V, output_queries<V>()>(queries, query_count,
+                                         [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
+                                             const float* of[Q];
+                                             for (uint32_t q = 0; q < Q; ++q) {
+                                                 multiply<V>(tile[q].scores + first, scales, some, weights[q]);
+                                                 of[q] = weights[q];
+                                             }
+                                             output_block<V, Q>(tile, of, rows, value_stride, head_dim, some);
+                                         });
     }
 }
 

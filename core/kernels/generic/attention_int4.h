@@ -294,18 +294,20 @@ __attribute__((noinline)) void level_output_block(const AttentionQuery* queries,
 
 // Each query has two sums here.
 template <typename V>
-constexpr uint32_t level_output_queries = 2 * V::queries < V::output_sums ? V::queries : V::output_sums / 2;
+constexpr uint32_t level_output_queries() {
+    return 2 * V::queries < V::output_sums ? V::queries : V::output_sums / 2;
+}
 
 template <typename V>
 void attention_output_int4(const AttentionQuery* queries, uint32_t query_count, const uint8_t* values, size_t value_stride,
                            const uint32_t* value_scales, size_t scale_stride, uint32_t head_dim, uint32_t count) {
-    float first_weights[level_output_queries<V>][block_positions], second_weights[level_output_queries<V>][block_positions];
+    float first_weights[level_output_queries<V>()][block_positions], second_weights[level_output_queries<V>()][block_positions];
     float first_scales[block_positions], second_scales[block_positions];
     for (uint32_t first = 0; first < count; first += block_positions) {
         const uint32_t some = count - first < block_positions ? count - first : block_positions;
         const uint8_t* rows = values + first * value_stride;
         half_scales<V>(value_scales + first * scale_stride, scale_stride, some, first_scales, second_scales);
-        in_tiles<V, level_output_queries<V>>(
+        in_tiles<V, level_output_queries<V>()>(
             queries, query_count, [&]<uint32_t Q>(const AttentionQuery* tile) __attribute__((always_inline)) {
                 for (uint32_t q = 0; q < Q; ++q) {
                     multiply<V>(tile[q].scores + first, first_scales, some, first_weights[q]);

@@ -30,7 +30,7 @@ consteval KernelTable table(const char* name, decltype(KernelTable::matmul) matm
         .attention_scores_f32 = attention_scores_float<Vector, float, 1>,
         .attention_output_f32 = attention_output_float<Vector, float, 1>,
         .attention_scores_f16 = attention_scores_float<Vector, uint16_t, Vector::queries>,
-        .attention_output_f16 = attention_output_float<Vector, uint16_t, output_queries<Vector>>,
+        .attention_output_f16 = attention_output_float<Vector, uint16_t, output_queries<Vector>()>,
     };
 }
 
