@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/kernels/kernels.h"
+#include "tests/unit/kernels_reference.h"
 #include "tests/unit/test_model.h"
 
 using namespace linnet;
@@ -58,11 +59,8 @@ TEST_CASE("int4 keys and values: the same bits for every batch, thread, kernel a
             platform.threads = 3;
         });
         CHECK(same_bits(expected, last_logits(threaded.session(), vocabulary, tokens, 40)));
-        const KernelTable* const* tables = nullptr;
-        const size_t count = kernel_tables(&tables);
-        for (size_t i = 0; i < count; ++i) {
-            const char* name = tables[i]->name;
-            if (select_kernels(name) == nullptr) continue;  // this processor cannot
+        for (const KernelTable* table : kernel_tests::runnable_tables()) {
+            const char* name = table->name;
             CAPTURE(name);
             TestModel other(shape, [=](linnet_options& options) {
                 with_int4(options);

@@ -8,6 +8,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/linnet.h"
+#include "tests/unit/kernels_reference.h"
 #include "tests/unit/test_model.h"
 
 using namespace linnet;
@@ -88,11 +89,8 @@ TEST_CASE("logits do not depend on how a prompt is cut, on threads, kernels, bat
         });
         CHECK(same_bits(expected, evaluate(threaded.session(), vocabulary, tokens, {20, 1})));
 
-        const KernelTable* const* tables = nullptr;
-        const size_t count = kernel_tables(&tables);
-        for (size_t i = 0; i < count; ++i) {
-            const char* name = tables[i]->name;
-            if (select_kernels(name) == nullptr) continue;  // this processor cannot
+        for (const KernelTable* table : kernel_tests::runnable_tables()) {
+            const char* name = table->name;
             CAPTURE(name);
             TestModel other(shape, [=](linnet_options& options) { options.kernels = name; });
             CHECK(same_bits(expected, evaluate(other.session(), vocabulary, tokens, {9})));
@@ -129,11 +127,8 @@ TEST_CASE("logits do not depend on which heads and tokens read keys and values t
             const uint32_t vocabulary = vocabulary_of(plain);
             const std::vector<int32_t> tokens = some_tokens(90, vocabulary);
             const Rows expected = evaluate(plain.session(), vocabulary, tokens, {1});
-            const KernelTable* const* tables = nullptr;
-            const size_t count = kernel_tables(&tables);
-            for (size_t i = 0; i < count; ++i) {
-                const char* name = tables[i]->name;
-                if (select_kernels(name) == nullptr) continue;  // this processor cannot
+            for (const KernelTable* table : kernel_tests::runnable_tables()) {
+                const char* name = table->name;
                 CAPTURE(name);
                 for (const uint32_t threads : {1u, 2u, 6u}) {  // with more of them, fewer queries go together
                     CAPTURE(threads);

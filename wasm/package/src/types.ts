@@ -43,7 +43,7 @@ export interface LoadOptions {
   /** Conversations whose keys and values stay in memory at the same time, 1 to 64. Default 1: others are computed again when
    *  they go on. */
   residentSessions?: number;
-  /** The kernels: 'auto' (default) measures which is the fastest here; a name is for tests. */
+  /** The kernels: 'auto' (default) takes relaxed SIMD where it is there, unless plain is clearly faster; a name is for tests. */
   kernels?: 'auto' | 'scalar' | 'wasm-simd128' | 'wasm-relaxed';
   /** Chunks of a download that are asked for at the same time, 1 to 16. Default 4. */
   connections?: number;
