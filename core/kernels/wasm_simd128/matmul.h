@@ -59,6 +59,11 @@ using Fill = void (*)(const Token* tokens, uint32_t first_step, uint32_t steps, 
 template <typename Dot>
 inline constexpr Fill fills[tile_tokens] = {fill_panel<Dot, 1>, fill_panel<Dot, 2>, fill_panel<Dot, 3>, fill_panel<Dot, 4>};
 
+// How many bytes ahead there are weights to be read while a block is (tile.h): they are in the next block, if there is one.
+LINNET_INLINE uint32_t ahead_of(const PackedMatrix& matrix, uint32_t block) {
+    return (block + 1) * 16 < matrix.rows && matrix.stride > most_ahead ? most_ahead : 0;
+}
+
 LINNET_INLINE void put(const PackedMatrix& matrix, uint32_t block, const float (*totals)[16], uint32_t tokens, float* y,
                        size_t y_stride) {
     const uint32_t first_row = block * 16;
@@ -73,12 +78,32 @@ LINNET_INLINE void put(const PackedMatrix& matrix, uint32_t block, const float (
     }
 }
 
+// One token whose activations all find a place in a panel: decoding. Weights are read in one run from the first block to the last.
+template <typename Dot>
+void matmul_one_token(const PackedMatrix& matrix, const Activations& x, float* y, uint32_t first_block, uint32_t last_block) {
+    alignas(64) uint8_t panel[panel_bytes];
+    const Token token = generic::token_at(x, 0);
+    const uint32_t steps = x.padded / 32;
+    const uint32_t steps_in_group = matrix.group / 32;
+    fill_panel<Dot, 1>(&token, 0, steps, panel);
+    for (uint32_t block = first_block; block < last_block; ++block) {
+        const uint8_t* const at = matrix.data + block * matrix.stride;
+        const uint32_t ahead = ahead_of(matrix, block);
+        float totals[1][16];
+        steps_in_group == 1 ? tile<Dot, 1, true>(at, ahead, steps, 1, panel, false, totals)
+                            : tile<Dot, 1, false>(at, ahead, steps, steps_in_group, panel, false, totals);
+        put(matrix, block, totals, 1, y, 0);
+    }
+}
+
 // A few tokens at a time, against as many blocks as fit into a cache; and of more columns than a panel holds one run after the
 // other.
 template <typename Dot>
 void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
                       uint32_t first_block, uint32_t last_block) {
     if (tokens == 0) return;
+    if (tokens == 1 && x.padded / 32 <= panel_steps<Dot>(1))
+        return matmul_one_token<Dot>(matrix, x, y, first_block, last_block);
     alignas(64) uint8_t panel[panel_bytes];
     float totals[most_blocks][tile_tokens][16];
     const uint32_t steps = x.padded / 32;
@@ -99,9 +124,7 @@ void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t
                 const uint32_t here = steps - step < most_steps ? steps - step : most_steps;
                 if (!fill_once || block == first_block) fills<Dot>[count - 1](from, step, here, panel);
                 for (uint32_t i = 0; i < blocks; ++i) {
-                    // What is read ahead is in the next block, if there is one.
-                    const bool next = (block + i + 1) * 16 < matrix.rows && matrix.stride > most_ahead;
-                    of_count[count - 1](matrix.data + (block + i) * matrix.stride + behind, next ? most_ahead : 0, here,
+                    of_count[count - 1](matrix.data + (block + i) * matrix.stride + behind, ahead_of(matrix, block + i), here,
                                         steps_in_group, panel, step != 0, totals[i]);
                 }
                 step += here;
