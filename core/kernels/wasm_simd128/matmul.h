@@ -54,6 +54,12 @@ template <typename Dot, bool one_step>
 inline constexpr Tile tiles[tile_tokens] = {tile<Dot, 1, one_step>, tile<Dot, 2, one_step>, tile<Dot, 3, one_step>,
                                             tile<Dot, 4, one_step>};
 
+// Those for a matrix, by the number of tokens less one.
+template <typename Dot>
+LINNET_INLINE const Tile* tiles_of(const PackedMatrix& matrix) {
+    return matrix.group == 32 ? tiles<Dot, true> : tiles<Dot, false>;
+}
+
 using Fill = void (*)(const Token* tokens, uint32_t first_step, uint32_t steps, uint8_t* panel);
 
 template <typename Dot>
@@ -84,14 +90,11 @@ void matmul_one_token(const PackedMatrix& matrix, const Activations& x, float* y
     alignas(64) uint8_t panel[panel_bytes];
     const Token token = generic::token_at(x, 0);
     const uint32_t steps = x.padded / 32;
-    const uint32_t steps_in_group = matrix.group / 32;
+    const Tile one = tiles_of<Dot>(matrix)[0];
     fill_panel<Dot, 1>(&token, 0, steps, panel);
     for (uint32_t block = first_block; block < last_block; ++block) {
-        const uint8_t* const at = matrix.data + block * matrix.stride;
-        const uint32_t ahead = ahead_of(matrix, block);
         float totals[1][16];
-        steps_in_group == 1 ? tile<Dot, 1, true>(at, ahead, steps, 1, panel, false, totals)
-                            : tile<Dot, 1, false>(at, ahead, steps, steps_in_group, panel, false, totals);
+        one(matrix.data + block * matrix.stride, ahead_of(matrix, block), steps, matrix.group / 32, panel, false, totals);
         put(matrix, block, totals, 1, y, 0);
     }
 }
@@ -102,13 +105,14 @@ template <typename Dot>
 void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t tokens, float* y, size_t y_stride,
                       uint32_t first_block, uint32_t last_block) {
     if (tokens == 0) return;
-    if (tokens == 1 && x.padded / 32 <= panel_steps<Dot>(1))
+    if (tokens == 1 && x.padded / 32 <= panel_steps<Dot>(1)) {
         return matmul_one_token<Dot>(matrix, x, y, first_block, last_block);
+    }
     alignas(64) uint8_t panel[panel_bytes];
     float totals[most_blocks][tile_tokens][16];
     const uint32_t steps = x.padded / 32;
     const uint32_t steps_in_group = matrix.group / 32;
-    const Tile* const of_count = steps_in_group == 1 ? tiles<Dot, true> : tiles<Dot, false>;
+    const Tile* const of_count = tiles_of<Dot>(matrix);
     const uint32_t most_steps = panel_steps<Dot>(tokens < tile_tokens ? tokens : tile_tokens);
     const bool fill_once = tokens <= tile_tokens && steps <= most_steps;
     uint32_t fit = most_blocks;
@@ -128,7 +132,7 @@ void matmul_quantised(const PackedMatrix& matrix, const Activations& x, uint32_t
                                         steps_in_group, panel, step != 0, totals[i]);
                 }
                 step += here;
-                behind += here * Dot::parts * 64 + here / steps_in_group * 32;
+                behind += here * step_bytes<Dot> + here / steps_in_group * 32;
             }
             for (uint32_t i = 0; i < blocks; ++i) put(matrix, block + i, totals[i], count, y + token * y_stride, y_stride);
             token += count;

@@ -24,10 +24,13 @@
 
 namespace linnet::wasm_simd128 {
 
+template <typename Dot>
+inline constexpr uint32_t step_bytes = Dot::parts * 64;  // of weights
+
 template <typename Dot, uint32_t T, uint32_t Q, bool lower, bool upper, bool touches>
 LINNET_INLINE void multiply_parts(const uint8_t* at, uint32_t ahead, const uint8_t* words, const typename Dot::Masks& masks,
                                   v128_t (&sum)[T][Q]) {
-    const uint8_t* const end = at + Dot::parts * 64;
+    const uint8_t* const end = at + step_bytes<Dot>;
 #pragma clang loop unroll(disable)
     do {
         if (touches) (void)*reinterpret_cast<const volatile uint32_t*>(at + ahead);
@@ -62,12 +65,44 @@ LINNET_INLINE void multiply_step(const uint8_t* at, uint32_t ahead, const uint8_
     }
 }
 
+// A group's products, times its scales, for T tokens and Q quarters. scales, weights, words: the group's; words is of the panel.
+// one_step: `steps` is 1.
+template <typename Dot, uint32_t T, uint32_t Q, bool one_step>
+LINNET_INLINE void add_group(const uint8_t* scales, const uint8_t* weights, uint32_t ahead, const uint8_t* words,
+                             uint32_t steps, const typename Dot::Masks& masks, const HalfWidener& widen_half,
+                             v128_t (&total)[T][Q]) {
+    v128_t part[T][Q];
+    if constexpr (one_step) {
+        // 0 + scaled is scaled, but for the sign of a zero, which a sum that began with +0 does not show.
+        multiply_step<Dot, T, Q, T == 1 && Dot::parts == 8>(weights, ahead, words, masks, part);
+    } else {
+        for (uint32_t t = 0; t < T; ++t) {
+            for (uint32_t q = 0; q < Q; ++q) part[t][q] = wasm_f32x4_splat(0.0f);
+        }
+#pragma clang loop unroll(disable)
+        do {
+            v128_t scaled[T][Q];
+            multiply_step<Dot, T, Q, T == 1>(weights, ahead, words, masks, scaled);
+            for (uint32_t t = 0; t < T; ++t) {
+                for (uint32_t q = 0; q < Q; ++q) part[t][q] = wasm_f32x4_add(part[t][q], scaled[t][q]);
+            }
+            weights += step_bytes<Dot>;
+            words += T * panel_step_bytes<Dot>;
+        } while (--steps != 0);
+    }
+    for (uint32_t q = 0; q < Q; ++q) {
+        const v128_t scale = widen_half(scales + q * 8);
+        for (uint32_t t = 0; t < T; ++t) {
+            total[t][q] = wasm_f32x4_add(total[t][q], wasm_f32x4_mul(part[t][q], scale));
+        }
+    }
+}
+
 // Q quarters of a block from first_quarter on, for T tokens: `totals` begins, or goes on, over `steps` steps.
 // at: the scales of the first of them. ahead: bytes, 0 where there is nothing to be read. one_step: groups are of one step.
 template <typename Dot, uint32_t T, uint32_t Q, bool one_step>
 LINNET_INLINE void run(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32_t steps_in_group, const uint8_t* panel,
                        uint32_t first_quarter, bool goes_on, float (*totals)[16]) {
-    constexpr uint32_t step_bytes = Dot::parts * 64;
     const typename Dot::Masks masks = Dot::masks();
     const HalfWidener widen_half = half_widener();
     const uint8_t* scales = at + first_quarter * 8;
@@ -78,53 +113,24 @@ LINNET_INLINE void run(const uint8_t* at, uint32_t ahead, uint32_t steps, uint32
             total[t][q] = goes_on ? wasm_v128_load(totals[t] + (first_quarter + q) * 4) : wasm_f32x4_splat(0.0f);
         }
     }
-    // The group whose scales and weights stand there, of so many steps.
-    const auto add_group = [&](const uint8_t* group_scales, const uint8_t* weights, const uint8_t* words, uint32_t group_steps)
-                               __attribute__((always_inline)) {
-                                   v128_t part[T][Q];
-                                   if constexpr (one_step) {
-                                       // 0 + scaled is scaled, but for the sign of a zero, which a sum that began with +0 does not show.
-                                       multiply_step<Dot, T, Q, T == 1 && Dot::parts == 8>(weights, ahead, words, masks, part);
-                                   } else {
-                                       for (uint32_t t = 0; t < T; ++t) {
-                                           for (uint32_t q = 0; q < Q; ++q) part[t][q] = wasm_f32x4_splat(0.0f);
-                                       }
-#pragma clang loop unroll(disable)
-                                       do {
-                                           v128_t scaled[T][Q];
-                                           multiply_step<Dot, T, Q, T == 1>(weights, ahead, words, masks, scaled);
-                                           for (uint32_t t = 0; t < T; ++t) {
-                                               for (uint32_t q = 0; q < Q; ++q)
-                                                   part[t][q] = wasm_f32x4_add(part[t][q], scaled[t][q]);
-                                           }
-                                           weights += step_bytes;
-                                           words += T * panel_step_bytes<Dot>;
-                                       } while (--group_steps != 0);
-                                   }
-                                   for (uint32_t q = 0; q < Q; ++q) {
-                                       const v128_t scale = widen_half(group_scales + q * 8);
-                                       for (uint32_t t = 0; t < T; ++t) {
-                                           total[t][q] = wasm_f32x4_add(total[t][q], wasm_f32x4_mul(part[t][q], scale));
-                                       }
-                                   }
-                               };
     uint32_t left = steps;
     if constexpr (one_step && T == 1) {
         // A span at a time, which leaves less to count: a fiftieth faster.
         for (; left >= 2; left -= 2) {
-            add_group(scales, at, panel, 1);
-            add_group(scales + 32, at + step_bytes, panel + panel_step_bytes<Dot>, 1);
-            scales += 64 + 2 * step_bytes;
-            at += 64 + 2 * step_bytes;
+            add_group<Dot, T, Q, one_step>(scales, at, ahead, panel, 1, masks, widen_half, total);
+            add_group<Dot, T, Q, one_step>(scales + 32, at + step_bytes<Dot>, ahead, panel + panel_step_bytes<Dot>, 1, masks,
+                                           widen_half, total);
+            scales += 64 + 2 * step_bytes<Dot>;
+            at += 64 + 2 * step_bytes<Dot>;
             panel += 2 * panel_step_bytes<Dot>;
         }
-        if (left != 0) add_group(scales, at, panel, 1);
+        if (left != 0) add_group<Dot, T, Q, one_step>(scales, at, ahead, panel, 1, masks, widen_half, total);
     } else {
         bool second = false;  // of the two groups of a span
         while (left != 0) {
             const uint32_t group_steps = one_step ? 1 : left < steps_in_group ? left : steps_in_group;
-            add_group(scales, at, panel, group_steps);
-            at += group_steps * step_bytes;
+            add_group<Dot, T, Q, one_step>(scales, at, ahead, panel, group_steps, masks, widen_half, total);
+            at += group_steps * step_bytes<Dot>;
             panel += group_steps * T * panel_step_bytes<Dot>;
             left -= group_steps;
             scales += 32;
