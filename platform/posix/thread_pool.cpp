@@ -69,10 +69,11 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::serve() {
     uint32_t seen = 0;
+    uint32_t answered = 0;
     while (!ending_.load(std::memory_order_relaxed)) {
         wait_for_change(signal_, seen);
         seen = signal_.load(std::memory_order_acquire);
-        take_tasks();
+        if (!account_.answer_if_asked(answered, nanoseconds, ending_)) take_tasks();
     }
 }
 
@@ -99,20 +100,23 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
-    const uint64_t start = nanoseconds();
-    if (account_.without_workers(start)) {
+    const auto signal = [this] {
+        signal_.fetch_add(1, std::memory_order_release);
+        signal_.notify_all();  // costs a system call only when somebody sleeps
+    };
+    if (account_.does_without(static_cast<uint32_t>(workers_.size()), nanoseconds, signal)) {
         in_use_.store(false, std::memory_order_release);
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
+    const uint64_t start = nanoseconds();
     task_.store(task, std::memory_order_relaxed);
     context_.store(context, std::memory_order_relaxed);
     count_.store(count, std::memory_order_relaxed);
     unfinished_.store(count, std::memory_order_relaxed);
     const uint64_t generation = (job_.load(std::memory_order_relaxed) >> 32) + 1;
     job_.store(generation << 32 | count, std::memory_order_release);
-    signal_.fetch_add(1, std::memory_order_release);
-    signal_.notify_all();  // costs a system call only when somebody sleeps
+    signal();
     const uint32_t taken = take_tasks();
     const uint64_t own_end = nanoseconds();
     for (;;) {

@@ -65,10 +65,11 @@ WasmThreadPool::~WasmThreadPool() {
 void* WasmThreadPool::serve(void* pool) {
     WasmThreadPool& self = *static_cast<WasmThreadPool*>(pool);
     uint32_t seen = 0;
+    uint32_t answered = 0;
     while (!self.ending_.load(std::memory_order_relaxed)) {
         self.wait_for_change(self.signal_, seen, self.workers_asleep_);
         seen = self.signal_.load(std::memory_order_acquire);
-        self.take_tasks();
+        if (!self.account_.answer_if_asked(answered, nanoseconds, self.ending_)) self.take_tasks();
     }
     return nullptr;
 }
@@ -96,7 +97,11 @@ void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
-    if (account_.left_out() && account_.without_workers(nanoseconds())) {
+    const auto signal = [this] {
+        signal_.fetch_add(1, std::memory_order_seq_cst);
+        wake(signal_, workers_asleep_);
+    };
+    if (account_.does_without(workers_, nanoseconds, signal)) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
@@ -108,8 +113,7 @@ void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
     const uint64_t start = timed ? nanoseconds() : 0;
     const uint64_t number = (job_.load(std::memory_order_relaxed) >> 32) + 1;
     job_.store(number << 32 | count, std::memory_order_release);
-    signal_.fetch_add(1, std::memory_order_seq_cst);
-    wake(signal_, workers_asleep_);
+    signal();
     const uint32_t taken = take_tasks();
     uint64_t own_end = timed ? nanoseconds() : 0;
     bool done = false;
