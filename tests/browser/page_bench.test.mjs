@@ -70,6 +70,7 @@ describe('the speed page', () => {
     for (const row of [...report.prefill, ...report.decode]) {
       assert.ok(row.least > 0 && row.least <= row.tokens_per_second && row.tokens_per_second <= row.most);
       assert.ok(row.share_of_bound > 0);
+      assert.equal(row.dot_ceilings.length, row.rounds.length);
     }
     for (const name of [
       'read_ceiling_bytes_per_second',

@@ -16,6 +16,7 @@ import resource
 import select
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -307,13 +308,20 @@ class Models(Case):
         self.assertEqual(set(report), names(of_report.split("## The names in the JSON")[1]))
         for row in report["prefill"] + report["decode"]:
             self.assertEqual(set(row), names(of_rows))
-            self.assertEqual(len(row["rounds"]), 2)
+            self.assertEqual((len(row["rounds"]), len(row["dot_ceilings"])), (2, 2))
             self.assertGreater(row["least"], 0)
             self.assertTrue(row["least"] <= row["tokens_per_second"] <= row["most"])
             bounds = {name: row[key + "_bound_tokens_per_second"]
                       for name, key in [("memory", "memory"), ("dots", "dot"), ("storage", "storage")]}
             self.assertEqual(bounds[row["bound"]], min(bound for bound in bounds.values() if bound > 0))
             self.assertAlmostEqual(row["share_of_bound"], row["tokens_per_second"] / bounds[row["bound"]])
+        for row in report["decode"]:
+            self.assertEqual(len(row["read_ceilings"]), 2)
+            bound = statistics.median(row["read_ceilings"]) / row["bytes_per_token"]
+            self.assertAlmostEqual(row["memory_bound_tokens_per_second"] / bound, 1)
+        reads = [rate for row in report["decode"] for rate in row["read_ceilings"]]
+        self.assertAlmostEqual(report["read_ceiling_bytes_per_second"] / statistics.median(reads), 1)
+        self.assertAlmostEqual(report["read_ceiling_most_bytes_per_second"] / max(reads), 1)
         self.assertEqual([row["tokens"] for row in report["prefill"]], [16, 40])
         self.assertEqual([(row["after"], row["tokens"]) for row in report["decode"]], [(0, 8), (16, 8), (40, 8)])
         # Each further token before it is read as well.

@@ -38,9 +38,9 @@ void finish(BenchRow& row, const BenchReport& report, bool prompt) {
     row.macs_per_token = prompt ? layers + output / tokens : layers + output;
     row.bytes_per_second = row.median * row.bytes_per_token;
     row.macs_per_second = row.median * row.macs_per_token;
-    const double dots = prompt ? report.dot_ceiling : report.dot_ceiling_one;
-    row.memory_bound = row.bytes_per_token > 0 ? report.read_ceiling / row.bytes_per_token : 0;
-    row.dot_bound = row.macs_per_token > 0 ? dots / row.macs_per_token : 0;
+    const double reads = row.read_ceilings.empty() ? report.read_ceiling : median_of(row.read_ceilings);
+    row.memory_bound = row.bytes_per_token > 0 ? reads / row.bytes_per_token : 0;
+    row.dot_bound = row.macs_per_token > 0 ? median_of(row.dot_ceilings) / row.macs_per_token : 0;
     if (!prompt && report.streamed_per_token > 0) row.storage_bound = report.storage_rate / report.streamed_per_token;
     const struct {
         const char* name;
@@ -54,9 +54,20 @@ void finish(BenchRow& row, const BenchReport& report, bool prompt) {
     row.share = row.bound_tokens_per_second > 0 ? row.median / row.bound_tokens_per_second : 0;
 }
 
+std::vector<double> all_of(const std::vector<BenchRow>& rows, std::vector<double> BenchRow::* ceilings) {
+    std::vector<double> all;
+    for (const BenchRow& row : rows) all.insert(all.end(), (row.*ceilings).begin(), (row.*ceilings).end());
+    return all;
+}
+
 }  // namespace
 
 void finish_report(BenchReport& report) {
+    const std::vector<double> reads = all_of(report.decode, &BenchRow::read_ceilings);
+    report.read_ceiling = median_of(reads);
+    report.read_ceiling_most = reads.empty() ? 0 : *std::max_element(reads.begin(), reads.end());
+    report.dot_ceiling = median_of(all_of(report.prefill, &BenchRow::dot_ceilings));
+    report.dot_ceiling_one = median_of(all_of(report.decode, &BenchRow::dot_ceilings));
     for (BenchRow& row : report.prefill) finish(row, report, true);
     for (BenchRow& row : report.decode) finish(row, report, false);
 }

@@ -16,6 +16,10 @@ struct BenchRow {
     uint32_t after = 0;         // tokens that stood in the context before the first of these
     uint32_t tokens = 0;        // that were evaluated: in one call (prefill), one by one (decode)
     std::vector<double> rates;  // tokens a second of each round
+    // What the machine gave around each round: the better of right before and right after, bytes and multiplications a second.
+    // Of a prompt the dots alone.
+    std::vector<double> read_ceilings;
+    std::vector<double> dot_ceilings;
 
     // Made by finish_report():
     double median = 0, least = 0, most = 0;
@@ -23,8 +27,8 @@ struct BenchRow {
     double macs_per_token = 0;    // with weights
     double bytes_per_second = 0;  // at the median
     double macs_per_second = 0;
-    double memory_bound = 0;       // tokens a second that the read ceiling allows
-    double dot_bound = 0;          // tokens a second that the dot ceiling allows
+    double memory_bound = 0;       // tokens a second that the median of the read ceilings allows
+    double dot_bound = 0;          // that of the dot ceilings
     double storage_bound = 0;      // where weights stream: tokens a second that the storage allows
     const char* bound = "memory";  // the smallest of them: "memory", "dots", "storage"
     double bound_tokens_per_second = 0;
@@ -59,11 +63,13 @@ struct BenchReport {
     std::vector<BenchRow> prefill;
     std::vector<BenchRow> decode;
 
-    // Ceilings are what the machine has been seen to do: the best of all the times that they were measured.
-    double read_ceiling = 0;          // bytes a second
     uint64_t read_ceiling_bytes = 0;  // of the buffer that was read
-    double dot_ceiling = 0;           // multiplications a second, many tokens together
-    double dot_ceiling_one = 0;       // one token
+    // Made by finish_report(), medians of what stands in the rows: a machine that is shared gives twice as much in one minute as
+    // in the next, and what it once gave says little of what it gave meanwhile.
+    double read_ceiling = 0;       // bytes a second
+    double read_ceiling_most = 0;  // the best of all
+    double dot_ceiling = 0;        // multiplications a second, many tokens together
+    double dot_ceiling_one = 0;    // one token
 
     double streamed_per_token = 0;  // bytes that a decoded token read from storage
     double storage_rate = 0;        // bytes a second in which the core's own reads came, where weights stream
@@ -90,6 +96,8 @@ void describe_report(const BenchReport& report, Out& out) {
         inner.number("least", row.least);
         inner.number("most", row.most);
         inner.numbers("rounds", row.rates);
+        inner.numbers("read_ceilings", row.read_ceilings);
+        inner.numbers("dot_ceilings", row.dot_ceilings);
         inner.number("bytes_per_token", row.bytes_per_token);
         inner.number("bytes_per_second", row.bytes_per_second);
         inner.number("macs_per_token", row.macs_per_token);
@@ -121,6 +129,7 @@ void describe_report(const BenchReport& report, Out& out) {
     out.number("prefill_tokens_per_second", prefill.median);
     out.number("decode_tokens_per_second", decode.median);
     out.number("read_ceiling_bytes_per_second", report.read_ceiling);
+    out.number("read_ceiling_most_bytes_per_second", report.read_ceiling_most);
     out.number("read_ceiling_buffer_bytes", report.read_ceiling_bytes);
     out.number("dot_ceiling_macs_per_second", report.dot_ceiling);
     out.number("dot_ceiling_one_token_macs_per_second", report.dot_ceiling_one);

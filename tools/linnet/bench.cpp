@@ -92,23 +92,30 @@ public:
             has_dot_ = true;
         }
     }
-    // Around what it bounds, so that both have had the same machine. What they have ever reached counts.
-    void measure_read(BenchReport& report) {
-        settle();
-        if (read_.bytes() == 0) return;
-        report.read_ceiling_bytes = read_.bytes();
-        report.read_ceiling = std::max(report.read_ceiling, read_.measure(model_.platform(), 1));
-    }
-    void measure_dots(BenchReport& report, uint32_t tokens) {
-        settle();
-        if (!has_dot_) return;
-        double& best = tokens == 1 ? report.dot_ceiling_one : report.dot_ceiling;
-        best = std::max(best, dot_.measure(model_.platform(), tokens, 2));
+    size_t read_bytes() const { return read_.bytes(); }
+
+    // Work between two times of measuring what bounds it, so that both have had the same machine. Of the two the better counts.
+    template <typename Work>
+    void around(BenchRow& row, bool prompt, const Work& work) {
+        const Found before = measure(prompt);
+        row.rates.push_back(work());
+        const Found after = measure(prompt);
+        if (before.read > 0) row.read_ceilings.push_back(std::max(before.read, after.read));
+        if (before.dots > 0) row.dot_ceilings.push_back(std::max(before.dots, after.dots));
     }
 
 private:
-    // No reading ahead may be under way.
-    void settle() { linnet_settle(model_.model()); }
+    struct Found {
+        double read = 0;
+        double dots = 0;
+    };
+    Found measure(bool prompt) {
+        linnet_settle(model_.model());  // no reading ahead may be under way
+        Found found;
+        if (!prompt && read_.bytes() != 0) found.read = read_.measure(model_.platform(), 1);
+        if (has_dot_) found.dots = dot_.measure(model_.platform(), prompt ? DotCeiling::many_tokens : 1, 2);
+        return found;
+    }
 
     LoadedModel& model_;
     ArenaMemory read_memory_;
@@ -169,13 +176,21 @@ private:
     double streamed_per_token_ = 0;
 };
 
+BenchRow row_of(uint32_t after, uint32_t tokens) {
+    BenchRow row;
+    row.after = after;
+    row.tokens = tokens;
+    return row;
+}
+
 // Rounds over all lengths: what else the machine does meets every length alike.
 void measure_rounds(LoadedModel& model, const BenchChoices& choices, const std::vector<uint32_t>& lengths, Ceilings& ceilings,
                     Bench& bench, BenchReport& report) {
     for (const uint32_t length : lengths) {
-        if (length != 0) report.prefill.push_back({0, length, {}});
-        if (choices.decode != 0) report.decode.push_back({length, choices.decode, {}});
+        if (length != 0) report.prefill.push_back(row_of(0, length));
+        if (choices.decode != 0) report.decode.push_back(row_of(length, choices.decode));
     }
+    report.read_ceiling_bytes = choices.decode != 0 ? ceilings.read_bytes() : 0;
     const uint32_t rounds = choices.repeat != 0 ? choices.repeat : usual_rounds;
     const uint64_t steps = uint64_t{rounds} * lengths.size();
     ProgressLine line("measuring", choices.model.progress);
@@ -183,18 +198,13 @@ void measure_rounds(LoadedModel& model, const BenchChoices& choices, const std::
         if (choices.repeat == 0 && round >= least_rounds && line.seconds() > enough_seconds) break;
         auto prefill = report.prefill.begin();
         for (size_t i = 0; i < lengths.size(); ++i) {
-            if (lengths[i] != 0) ceilings.measure_dots(report, DotCeiling::many_tokens);
-            const double rate = bench.prefill(lengths[i]);
-            if (lengths[i] != 0) {
-                (prefill++)->rates.push_back(rate);
-                ceilings.measure_dots(report, DotCeiling::many_tokens);
+            if (lengths[i] == 0) {
+                bench.prefill(0);
+            } else {
+                ceilings.around(*prefill++, true, [&] { return bench.prefill(lengths[i]); });
             }
             if (choices.decode != 0) {
-                ceilings.measure_read(report);
-                ceilings.measure_dots(report, 1);
-                report.decode[i].rates.push_back(bench.decode(lengths[i], choices.decode));
-                ceilings.measure_read(report);
-                ceilings.measure_dots(report, 1);
+                ceilings.around(report.decode[i], false, [&] { return bench.decode(lengths[i], choices.decode); });
             }
             line.update(round * lengths.size() + i + 1, steps);
         }
@@ -270,7 +280,8 @@ Rows details(LoadedModel& model, const BenchReport& report) {
     rows.emplace_back("machine", report.machine.processor + ", " + std::to_string(report.machine.cores) +
                                      (report.machine.cores == 1 ? " core" : " cores") +
                                      ", huge pages: " + report.machine.huge_pages);
-    rows.emplace_back("read ceiling", format_fixed(report.read_ceiling / 1e9, 1) + " GB/s, of a buffer of " +
+    rows.emplace_back("read ceiling", format_fixed(report.read_ceiling / 1e9, 1) + " GB/s (at best " +
+                                          format_fixed(report.read_ceiling_most / 1e9, 1) + "), of a buffer of " +
                                           format_bytes(report.read_ceiling_bytes));
     rows.emplace_back("dot ceiling", rate_text(report.dot_ceiling / 1e9) + " GMAC/s from the cache, " +
                                          rate_text(report.dot_ceiling_one / 1e9) + " with one token at a time");
@@ -395,11 +406,11 @@ void add_bench(CLI::App& app) {
                      "Leave out the cold start, for which the file is dropped from the system's cache");
     command.add_flag("--json", choices->json, "Print one JSON object");
     command.footer(
-        "The limits are measured in the same rounds with the same threads, right before and after what they bound; the best\n"
-        "of all times counts. Memory: a plain loop that reads as many bytes as a token reads of weights, at most 256 MiB.\n"
-        "Dots: the kernels' own multiplications with weights that stay in the processor's cache, with one token at a time\n"
-        "for decoding and with 64 for prompts. Storage: where weights stream, its best rate over what a token reads from it.\n"
-        "The share is of the lowest. tools/bench/README.md explains the names in the JSON.\n"
+        "The limits are measured in the same rounds with the same threads, right before and after what they bound: of the two\n"
+        "the better counts, and of the rounds the median. Memory: a plain loop that reads as many bytes as a token reads of\n"
+        "weights, at most 256 MiB. Dots: the kernels' own multiplications with weights that stay in the processor's cache,\n"
+        "with one token at a time for decoding and with 64 for prompts. Storage: where weights stream, its best rate over\n"
+        "what a token reads from it. The share is of the lowest. tools/bench/README.md explains the names in the JSON.\n"
         "Examples:\n  linnet bench model.linnet --threads 2\n  linnet bench model.linnet --prompt 128 --decode 64 --json\n"
         "  linnet bench model.linnet --svg speed.svg");
     command.callback([choices] { bench(*choices); });

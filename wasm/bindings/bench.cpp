@@ -1,6 +1,5 @@
 #include "wasm/bindings/bench.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "wasm/bindings/values.h"
@@ -46,6 +45,8 @@ std::vector<BenchRow> rows_of(const val& from) {
         rows[i].after = from[i]["after"].as<uint32_t>();
         rows[i].tokens = from[i]["tokens"].as<uint32_t>();
         rows[i].rates = emscripten::convertJSArrayToNumberVector<double>(from[i]["rates"]);
+        rows[i].read_ceilings = emscripten::convertJSArrayToNumberVector<double>(from[i]["readCeilings"]);
+        rows[i].dot_ceilings = emscripten::convertJSArrayToNumberVector<double>(from[i]["dotCeilings"]);
     }
     return rows;
 }
@@ -86,20 +87,10 @@ val Bench::open(Model& model) {
     return refusal(LINNET_OK, "");
 }
 
-double Bench::read_rate() {
-    if (model_ == nullptr) return 0;
-    const double rate = read_.measure(model_->platform(), 1);
-    report_.read_ceiling = std::max(report_.read_ceiling, rate);
-    return rate;
-}
+double Bench::read_rate() { return model_ == nullptr ? 0 : read_.measure(model_->platform(), 1); }
 
 double Bench::dot_rate(uint32_t tokens) {
-    if (model_ == nullptr) return 0;
-    const bool one = tokens <= 1;
-    const double rate = dot_.measure(model_->platform(), one ? 1 : DotCeiling::many_tokens, 2);
-    double& best = one ? report_.dot_ceiling_one : report_.dot_ceiling;
-    best = std::max(best, rate);
-    return rate;
+    return model_ == nullptr ? 0 : dot_.measure(model_->platform(), tokens <= 1 ? 1 : DotCeiling::many_tokens, 2);
 }
 
 val Bench::report(val measured) {

@@ -380,6 +380,8 @@ export interface BenchRow {
   least: number;
   most: number;
   rounds: number[];
+  read_ceilings: number[];
+  dot_ceilings: number[];
   bytes_per_token: number;
   bytes_per_second: number;
   macs_per_token: number;
@@ -403,6 +405,7 @@ export interface BenchReport {
   prefill_tokens_per_second: number;
   decode_tokens_per_second: number;
   read_ceiling_bytes_per_second: number;
+  read_ceiling_most_bytes_per_second: number;
   read_ceiling_buffer_bytes: number;
   dot_ceiling_macs_per_second: number;
   dot_ceiling_one_token_macs_per_second: number;

@@ -160,7 +160,10 @@ function facts(report: BenchReport): [string, string][] {
   const { load } = report;
   return [
     ['Kernels', `${report.kernels}, ${format.count(report.threads, 'thread')} of ${report.machine.cores}`],
-    ['Read ceiling', `${figure(report.read_ceiling_bytes_per_second / 1e9)} GB/s`],
+    [
+      'Read ceiling',
+      `${figure(report.read_ceiling_bytes_per_second / 1e9)} GB/s, at best ${figure(report.read_ceiling_most_bytes_per_second / 1e9)}`,
+    ],
     [
       'Dot ceiling',
       `${figure(report.dot_ceiling_macs_per_second / 1e9)} GMAC/s from the cache, ` +

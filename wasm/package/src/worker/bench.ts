@@ -3,7 +3,7 @@ import type { BenchRequest, BenchProgress } from '../protocol.js';
 import type { BenchResult } from '../types.js';
 import type { ByteSource } from './byte_source.js';
 import type { Engine } from './engine.js';
-import type { BenchTimes } from './module.js';
+import type { BenchTimes, BenchTimesRow } from './module.js';
 import { SLICE_MILLISECONDS, pause } from './pause.js';
 
 /** Without a number of rounds: fewer where they take long. As the command does it. */
@@ -42,6 +42,12 @@ function randomTokens(count: number, vocabulary: number): Int32Array {
     return Number((state >> 33n) % BigInt(vocabulary));
   });
 }
+
+const noRounds = (): Pick<BenchTimesRow, 'rates' | 'readCeilings' | 'dotCeilings'> => ({
+  rates: [],
+  readCeilings: [],
+  dotCeilings: [],
+});
 
 /** Throws the signal's reason when it comes. */
 export async function bench(
@@ -95,20 +101,26 @@ export async function bench(
     const times: BenchTimes = {
       model: request.name || engine.info.name,
       rounds: 0,
-      prefill: prompts.filter((count) => count > 0).map((count) => ({ after: 0, tokens: count, rates: [] })),
-      decode: decode > 0 ? prompts.map((count) => ({ after: count, tokens: decode, rates: [] })) : [],
+      prefill: prompts.filter((count) => count > 0).map((count) => ({ after: 0, tokens: count, ...noRounds() })),
+      decode: decode > 0 ? prompts.map((count) => ({ after: count, tokens: decode, ...noRounds() })) : [],
       machine: { processor: navigator.userAgent, cores: navigator.hardwareConcurrency },
       load: { ...request.load, storage, bytes: source.size },
       streamed: 0,
       peak,
     };
-    const around = async <Value>(measure: () => void, work: () => Promise<Value>): Promise<Value> => {
-      measure();
-      await breathe(signal);
-      const value = await work();
-      measure();
-      await breathe(signal);
-      return value;
+    // What bounds a round, right before it and right after, of which the better counts.
+    const around = async (row: BenchTimesRow, prompt: boolean, work: () => Promise<number>): Promise<void> => {
+      const measure = async (): Promise<{ read: number; dots: number }> => {
+        const read = prompt ? 0 : ceilings.readRate();
+        const dots = ceilings.dotRate(prompt ? MANY_TOKENS : 1);
+        await breathe(signal);
+        return { read, dots };
+      };
+      const before = await measure();
+      row.rates.push(await work());
+      const after = await measure();
+      if (!prompt) row.readCeilings.push(Math.max(before.read, after.read));
+      row.dotCeilings.push(Math.max(before.dots, after.dots));
     };
     const rounds = request.rounds > 0 ? request.rounds : USUAL_ROUNDS;
     const started = performance.now();
@@ -118,21 +130,11 @@ export async function bench(
       for (const [i, count] of prompts.entries()) {
         const row = times.prefill.find((each) => each.tokens === count);
         if (row === undefined) await prefill(0);
-        else
-          row.rates.push(
-            await around(
-              () => ceilings.dotRate(MANY_TOKENS),
-              () => prefill(count),
-            ),
-          );
+        else await around(row, true, () => prefill(count));
         const answer = times.decode[i];
         if (answer !== undefined) {
-          const both = (): void => {
-            ceilings.readRate();
-            ceilings.dotRate(1);
-          };
           const before = fromStorage();
-          answer.rates.push(await around(both, () => evaluate(count, decode, 1)));
+          await around(answer, false, () => evaluate(count, decode, 1));
           times.streamed = (fromStorage() - before) / decode;
         }
         event({ done: round * prompts.length + i + 1, total: rounds * prompts.length });

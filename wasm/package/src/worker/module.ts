@@ -101,11 +101,20 @@ export interface ModuleModel {
   delete(): void;
 }
 
+export interface BenchTimesRow {
+  after: number;
+  tokens: number;
+  /** One of each for every round; the ceilings in bytes and multiplications a second, no readCeilings of a prompt. */
+  rates: number[];
+  readCeilings: number[];
+  dotCeilings: number[];
+}
+
 export interface BenchTimes {
   model: string;
   rounds: number;
-  prefill: { after: number; tokens: number; rates: number[] }[];
-  decode: { after: number; tokens: number; rates: number[] }[];
+  prefill: BenchTimesRow[];
+  decode: BenchTimesRow[];
   machine: { processor: string; cores: number };
   load: { cold: number; cached: number; loading: number; storage: number; bytes: number };
   streamed: number;
