@@ -14,6 +14,9 @@ namespace linnet {
 
 namespace {
 
+// Keys times dimensions: 2 to 5 microseconds, below which a second thread brings less than it costs.
+constexpr uint64_t worth_a_piece = 24 * 1024;
+
 Seen seen_by(const ModelConfig& config, uint32_t position) {
     const uint32_t end = position + 1;
     return {config.window_keys != 0 && end > config.window_keys ? end - config.window_keys : 0, end};
@@ -273,8 +276,7 @@ void Decoder::attend_together(const Pass& pass, KvCache& cache, uint32_t& item, 
     const uint64_t cost = step.queries * keys * config->head_dim;
     // These are rarer and slower than a matrix's: each counts as four.
     step.items = part(all - item, 8 * cost, most);
-    const uint64_t worth = step.items * cost / (64 * 1024);
-    run(attention_task, step, least(least(static_cast<uint32_t>(worth < 4096 ? worth : 4096), work.tasks), step.items));
+    run(attention_task, step, least(work.pieces(step.items * cost / worth_a_piece), step.items));
     item += step.items;
     done = item == all;
 }
@@ -351,9 +353,8 @@ Status Decoder::attend_by_page(const Pass& pass, KvCache& cache, uint32_t& item,
             if (read != Status::ok) return read;
             step.position = position;
             step.keys = count;
-            const uint64_t worth = uint64_t{heads} * count * config->head_dim / (64 * 1024);
-            run(kind == kv_keys ? scores_task : output_task, step,
-                least(least(static_cast<uint32_t>(worth < 4096 ? worth : 4096), work.tasks), step.items));
+            const uint64_t worth = uint64_t{heads} * count * config->head_dim / worth_a_piece;
+            run(kind == kv_keys ? scores_task : output_task, step, least(work.pieces(worth), step.items));
             residency->kv_done(cache, pass.layer, kind, index);
             return Status::ok;
         });

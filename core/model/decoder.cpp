@@ -17,7 +17,7 @@ constexpr uint32_t swiglu_stretches(uint32_t width) { return (width + swiglu_col
 }  // namespace
 
 void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
-                       uint32_t threads, uint32_t queries, uint64_t row_bytes, Arena& arena) {
+                       uint32_t thread_count, uint32_t queries, uint64_t row_bytes, Arena& arena) {
     const uint64_t attention_width = uint64_t{config.heads} * config.head_dim;
     const uint64_t qkv_width = attention_width + 2 * uint64_t{config.kv_heads} * config.head_dim;
     uint64_t widest = config.hidden;
@@ -26,6 +26,7 @@ void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_
     const uint64_t padded = align_up(widest, block_columns);
     batch = batch_tokens;
     span = span_tokens;
+    threads = thread_count < 1 ? 1 : thread_count;
     // A few pieces a thread, so that a thread that is held up does not hold up the others for long.
     tasks = threads <= 1 ? 1 : (threads > 16 ? 64 : threads * 4);
     score_stride = kv_slots;
@@ -61,6 +62,12 @@ void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_
     scores = arena.take<float>(uint64_t{score_rows} * score_stride);
     query = arena.take<int16_t>(uint64_t{tasks} * queries * align_up(config.head_dim, 32));
     row = arena.take<uint8_t>(row_bytes);
+}
+
+uint32_t Workspace::pieces(uint64_t worth) const {
+    if (worth >= tasks) return tasks;
+    const auto count = static_cast<uint32_t>(worth);
+    return count <= threads ? count : least((count + threads - 1) / threads * threads, tasks);
 }
 
 void Decoder::run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces) {
@@ -162,8 +169,7 @@ Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const float
         // Below about this many bytes times tokens a second thread costs more than it brings.
         constexpr uint64_t worth_a_piece = 48 * 1024;
         const uint64_t worth = step.items * matrix.stride * count / worth_a_piece;
-        const uint32_t pieces = worth < work.tasks ? static_cast<uint32_t>(worth) : work.tasks;
-        run(multiply_task, step, least(pieces, step.items));
+        run(multiply_task, step, least(work.pieces(worth), step.items));
         item += step.items;
         if (residency != nullptr) residency->weights_done(index, item, release);
         done = item == blocks;

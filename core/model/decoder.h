@@ -33,6 +33,7 @@ struct Embedding {
 struct Workspace {
     uint32_t batch = 0;
     uint32_t span = 0;           // tokens of a pass: a multiple of the batch
+    uint32_t threads = 1;        // that there are
     uint32_t tasks = 0;          // most tasks a parallel step is cut into
     float* x = nullptr;          // [span][hidden]
     float* normed = nullptr;     // [batch][hidden], f32 matrices only read this
@@ -58,7 +59,11 @@ struct Workspace {
     // `pooled`: weights and KV caches share a pool of pages, and attention may go page by page. `queries`: that a task's
     // attention works on at a time. `row_bytes`: of a group of rows.
     void create(const ModelConfig& config, uint32_t batch_tokens, uint32_t span_tokens, bool pooled, uint32_t kv_slots,
-                uint32_t threads, uint32_t queries, uint64_t row_bytes, Arena& arena);
+                uint32_t thread_count, uint32_t queries, uint64_t row_bytes, Arena& arena);
+
+    // Into how many a step is cut that is worth so many: more than threads only as a multiple of them, since equal threads are
+    // done with equal pieces at the same time.
+    uint32_t pieces(uint64_t worth) const;
 };
 
 // Tokens on their way through the layers: one batch, or several that go through each layer one after the other, so that one

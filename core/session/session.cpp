@@ -206,12 +206,12 @@ Status evaluate_continue(linnet_session& session, uint32_t microseconds, linnet_
     if (!session.under_way) {
         return error.fail(Status::bad_argument) << "No evaluation is under way in this session: begin one first.";
     }
-    const uint32_t threads = model.decoder.work.tasks > 4 ? model.decoder.work.tasks / 4 : 1;
     const uint64_t start = now(model);
     uint64_t passed = 0;
     Status status = Status::ok;
     while (status == Status::ok && session.cached < session.length) {
-        status = advance(session, microseconds == no_pause ? Decoder::no_limit : piece_work * threads, nullptr, error);
+        status = advance(session, microseconds == no_pause ? Decoder::no_limit : piece_work * model.decoder.work.threads,
+                         nullptr, error);
         passed = now(model) - start;
         if (microseconds != no_pause && (model.platform.ticks == nullptr || passed >= microseconds)) break;
     }
