@@ -1,6 +1,7 @@
 // What a pool's workers bring and what they are waited for: of a worker whose processor the system gives to another program in
 // the middle of a task, everybody waits for the end. Where that is a loss, the pool does without its workers for a while, and
-// then asks them whether they have their processors to themselves again: to find out with work would cost a wait each time.
+// then asks them whether they have their processors to themselves again: to find out with work costs a wait each time, and is done
+// after several times no alone.
 //
 // Times are nanoseconds of any clock that does not go backwards. But for what workers answer, all of it is for the thread that
 // hands out the tasks.
@@ -29,7 +30,8 @@ public:
         const uint32_t answers = answers_.load(std::memory_order_acquire);
         const uint32_t lost = answers >> 16;
         if (lost + (answers & 0xffff) < workers) return true;
-        if (lost == 0) {
+        if (lost == 0 || ++refused_ == most_refused) {
+            refused_ = 0;
             crew_ = Crew::works;
             return false;
         }
@@ -97,11 +99,14 @@ private:
     static constexpr uint64_t looking = 10'000'000;
     static constexpr uint64_t interrupt = 100'000;  // takes less
     static constexpr uint64_t most_lost = 2'000'000;
+    // Then they are tried all the same: where the caller has to share its processor too, they are no worse than it.
+    static constexpr uint32_t most_refused = 4;
 
     Crew crew_ = Crew::works;
     int64_t balance_ = 0;                            // what the workers have brought, of late
     uint64_t alone_until_ = 0;                       // without them, at the least; 0: never yet
     uint64_t alone_for_ = 0;                         // the last time
+    uint32_t refused_ = 0;                           // questions with a no, one after the other
     alignas(64) std::atomic<uint32_t> question_{0};  // its number
     std::atomic<uint32_t> answers_{0};               // 1 for a processor that was kept, 1 << 16 for one that was not
 };
