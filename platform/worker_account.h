@@ -1,7 +1,7 @@
 // What a pool's workers bring and what they are waited for: of a worker whose processor the system gives to another program in
 // the middle of a task, everybody waits for the end. Where that is a loss, the pool does without its workers for a while, and
-// then asks them whether they have their processors to themselves again: to find out with work costs a wait each time, and is done
-// after several times no alone.
+// then asks them whether they have their processors to themselves again. To find out with work costs a wait each time: that is done
+// only when they have said no several times in a row.
 //
 // Times are nanoseconds of any clock that does not go backwards. But for what workers answer, all of it is for the thread that
 // hands out the tasks.
@@ -99,7 +99,7 @@ private:
     static constexpr uint64_t looking = 10'000'000;
     static constexpr uint64_t interrupt = 100'000;  // takes less
     static constexpr uint64_t most_lost = 2'000'000;
-    // Then they are tried all the same: where the caller has to share its processor too, they are no worse than it.
+    // After so many times no they are tried all the same: where the caller has to share its processor too, they are no worse.
     static constexpr uint32_t most_refused = 4;
 
     Crew crew_ = Crew::works;

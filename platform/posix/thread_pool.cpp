@@ -62,9 +62,13 @@ ThreadPool::ThreadPool(uint32_t threads) {
 
 ThreadPool::~ThreadPool() {
     ending_.store(true, std::memory_order_relaxed);
-    signal_.fetch_add(1, std::memory_order_release);
-    signal_.notify_all();
+    call_workers();
     for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::call_workers() {
+    signal_.fetch_add(1, std::memory_order_release);
+    signal_.notify_all();  // costs a system call only when somebody sleeps
 }
 
 void ThreadPool::serve() {
@@ -100,11 +104,7 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
-    const auto signal = [this] {
-        signal_.fetch_add(1, std::memory_order_release);
-        signal_.notify_all();  // costs a system call only when somebody sleeps
-    };
-    if (account_.does_without(static_cast<uint32_t>(workers_.size()), nanoseconds, signal)) {
+    if (account_.does_without(static_cast<uint32_t>(workers_.size()), nanoseconds, [this] { call_workers(); })) {
         in_use_.store(false, std::memory_order_release);
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
@@ -116,7 +116,7 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
     unfinished_.store(count, std::memory_order_relaxed);
     const uint64_t generation = (job_.load(std::memory_order_relaxed) >> 32) + 1;
     job_.store(generation << 32 | count, std::memory_order_release);
-    signal();
+    call_workers();
     const uint32_t taken = take_tasks();
     const uint64_t own_end = nanoseconds();
     for (;;) {

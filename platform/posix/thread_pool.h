@@ -34,6 +34,7 @@ public:
 
 private:
     void serve();
+    void call_workers();
     uint32_t take_tasks();  // how many
 
     // Generation of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which

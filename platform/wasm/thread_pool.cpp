@@ -57,9 +57,13 @@ WasmThreadPool::WasmThreadPool(uint32_t threads) {
 
 WasmThreadPool::~WasmThreadPool() {
     ending_.store(true, std::memory_order_relaxed);
+    call_workers();
+    for (uint32_t i = 0; i < workers_; ++i) pthread_join(handles_[i], nullptr);
+}
+
+void WasmThreadPool::call_workers() {
     signal_.fetch_add(1, std::memory_order_seq_cst);
     wake(signal_, workers_asleep_);
-    for (uint32_t i = 0; i < workers_; ++i) pthread_join(handles_[i], nullptr);
 }
 
 void* WasmThreadPool::serve(void* pool) {
@@ -97,11 +101,7 @@ void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
-    const auto signal = [this] {
-        signal_.fetch_add(1, std::memory_order_seq_cst);
-        wake(signal_, workers_asleep_);
-    };
-    if (account_.does_without(workers_, nanoseconds, signal)) {
+    if (account_.does_without(workers_, nanoseconds, [this] { call_workers(); })) {
         for (uint32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
@@ -113,7 +113,7 @@ void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
     const uint64_t start = timed ? nanoseconds() : 0;
     const uint64_t number = (job_.load(std::memory_order_relaxed) >> 32) + 1;
     job_.store(number << 32 | count, std::memory_order_release);
-    signal();
+    call_workers();
     const uint32_t taken = take_tasks();
     uint64_t own_end = timed ? nanoseconds() : 0;
     bool done = false;

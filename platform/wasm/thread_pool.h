@@ -28,6 +28,7 @@ public:
 
 private:
     static void* serve(void* pool);
+    void call_workers();
     uint32_t take_tasks();  // how many
     static void wait_for_change(std::atomic<uint32_t>& value, uint32_t old, std::atomic<uint32_t>& sleepers);
     static void wake(std::atomic<uint32_t>& value, const std::atomic<uint32_t>& sleepers);

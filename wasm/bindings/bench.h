@@ -23,9 +23,9 @@ public:
     // Each some ten milliseconds. Bytes a second; multiplications a second.
     double read_rate();
     double dot_rate(uint32_t tokens);
-    // measured: { rounds, prefill, decode: [{ after, tokens, rates, readCeilings, dotCeilings: number[] }], machine: { processor, cores }, load: { cold,
-    // cached, loading (seconds), storage (bytes a second), bytes }, streamed, peak }, all of it numbers but the
-    // processor's name. { report, plot }: the JSON of tools/bench/README.md and its picture.
+    // measured: { rounds, prefill, decode: [{ after, tokens, rates, readCeilings, dotCeilings: number[] }], machine: { processor,
+    // cores }, load: { cold, cached, loading (seconds), storage (bytes a second), bytes }, streamed, peak }, all of it numbers
+    // but the processor's name. { report, plot }: the JSON of tools/bench/README.md and its picture.
     emscripten::val report(emscripten::val measured);
 
 private:
