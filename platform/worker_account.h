@@ -68,7 +68,8 @@ private:
     enum class Crew : uint8_t { works, left_out, asked };
 
     void leave_out(uint64_t now) {
-        const bool again = alone_until_ != 0 && now - alone_until_ < alone_for_;
+        const uint64_t soon = alone_for_ > soon_at_least ? alone_for_ : soon_at_least;
+        const bool again = alone_until_ != 0 && now - alone_until_ < soon;
         alone_for_ = again ? alone_for_ * 2 : alone_at_first;
         if (alone_for_ > alone_at_most) alone_for_ = alone_at_most;
         alone_until_ = now + alone_for_;
@@ -94,7 +95,9 @@ private:
     // A stall is a time slice of some milliseconds; the first turn of bad luck is not yet a busy machine.
     static constexpr int64_t most_owed = 2'000'000;
     static constexpr int64_t most_saved = 4'000'000;
-    static constexpr uint64_t alone_at_first = 40'000'000;
+    // Short: what an engine compiles in the beginning takes a processor for a moment now and then. To be left out again soon doubles it.
+    static constexpr uint64_t alone_at_first = 5'000'000;
+    static constexpr uint64_t soon_at_least = 60'000'000;
     static constexpr uint64_t alone_at_most = 640'000'000;
     static constexpr uint64_t looking = 10'000'000;
     static constexpr uint64_t interrupt = 100'000;  // takes less

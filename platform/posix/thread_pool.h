@@ -1,12 +1,4 @@
-// Threads for linnet_platform.parallel.
-//
-// A decoded token is some hundred parallel steps of some ten to some hundred microseconds, so handing work over must cost about a
-// microsecond: between steps the workers look at one atomic for a moment before they sleep. The caller takes tasks as well and
-// waits for nothing but tasks that a worker has begun; with workers that never come it does everything itself.
-//
-// Faster cores take more tasks. A worker whose processor the system gives to another program, in the middle of a task, is worse than
-// none: everybody waits for it. So the pool keeps account of what its workers bring and of what they are waited for, and does without
-// them for a while where that is a loss.
+// Threads for linnet_platform.parallel. How they share the work: platform/worker_pool.h.
 #pragma once
 
 #include <atomic>
@@ -15,9 +7,21 @@
 #include <vector>
 
 #include "platform/platform.h"
-#include "platform/worker_account.h"
+#include "platform/worker_pool.h"
 
 namespace linnet {
+
+// How a thread waits: it looks at the atomic for a moment, then the system wakes it.
+struct ThreadWaiting {
+    static constexpr uint32_t timed_jobs = 1;  // a clock costs little here
+    static uint64_t nanoseconds();
+    template <typename Value>
+    static bool changes_soon(const std::atomic<Value>& value, Value old);
+    template <typename Value>
+    static void wait_for_change(std::atomic<Value>& value, Value old, std::atomic<uint32_t>& asleep);
+    template <typename Value>
+    static void wake(std::atomic<Value>& value, const std::atomic<uint32_t>& asleep);
+};
 
 class ThreadPool {
 public:
@@ -33,21 +37,8 @@ public:
     void run(linnet_task task, void* context, uint32_t count);
 
 private:
-    void serve();
-    void call_workers();
-    uint32_t take_tasks();  // how many
-
-    // Generation of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which
-    // fails if the job has become another meanwhile.
-    alignas(64) std::atomic<uint64_t> job_{0};
-    std::atomic<linnet_task> task_{nullptr};
-    std::atomic<void*> context_{nullptr};
-    std::atomic<uint32_t> count_{0};
-    alignas(64) std::atomic<uint32_t> unfinished_{0};
-    alignas(64) std::atomic<uint32_t> signal_{0};  // changes with every job: workers sleep on it
+    WorkerPool<ThreadWaiting> pool_;  // of the thread that has in_use_
     std::atomic<bool> in_use_{false};
-    std::atomic<bool> ending_{false};
-    WorkerAccount account_;  // of the thread that has in_use_
     std::vector<std::thread> workers_;
 };
 

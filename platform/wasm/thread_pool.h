@@ -4,15 +4,33 @@
 // The caller must not be a page's main thread, which may not wait; Linnet always runs in a worker.
 #pragma once
 
-#include <pthread.h>
-
-#include <atomic>
 #include <cstdint>
 
+#ifdef __EMSCRIPTEN_PTHREADS__
+#include <pthread.h>
+
+#include "platform/worker_pool.h"
+#endif
+
 #include "platform/platform.h"
-#include "platform/worker_account.h"
 
 namespace linnet {
+
+#ifdef __EMSCRIPTEN_PTHREADS__
+
+// How a thread waits in a browser.
+struct WasmWaiting {
+    static constexpr uint32_t timed_jobs = 7;  // a prime, so that it is not always the same part of a layer
+    static uint64_t nanoseconds();
+    template <typename Value>
+    static bool changes_soon(const std::atomic<Value>& value, Value old);
+    template <typename Value>
+    static void wait_for_change(std::atomic<Value>& value, Value old, std::atomic<uint32_t>& asleep);
+    template <typename Value>
+    static void wake(std::atomic<Value>& value, const std::atomic<uint32_t>& asleep);
+};
+
+#endif
 
 class WasmThreadPool {
 public:
@@ -27,28 +45,18 @@ public:
     void run(linnet_task task, void* context, uint32_t count);
 
 private:
-    static void* serve(void* pool);
-    void call_workers();
-    uint32_t take_tasks();  // how many
-    static void wait_for_change(std::atomic<uint32_t>& value, uint32_t old, std::atomic<uint32_t>& sleepers);
-    static void wake(std::atomic<uint32_t>& value, const std::atomic<uint32_t>& sleepers);
-
     static constexpr uint32_t most_workers = 15;
-    // Number of the job in the upper half, tasks not yet taken in the lower: a task is taken by one compare-and-swap, which
-    // fails when the job has become another meanwhile.
-    alignas(64) std::atomic<uint64_t> job_{0};
-    std::atomic<linnet_task> task_{nullptr};
-    std::atomic<void*> context_{nullptr};
-    std::atomic<uint32_t> count_{0};
-    alignas(64) std::atomic<uint32_t> unfinished_{0};
-    alignas(64) std::atomic<uint32_t> signal_{0};  // changes with every job: workers sleep on it
-    std::atomic<bool> ending_{false};
-    std::atomic<uint32_t> workers_asleep_{0};
-    std::atomic<uint32_t> callers_asleep_{0};
-    WorkerAccount account_;
-    uint32_t jobs_ = 0;  // handed out, of which some are timed
-    pthread_t handles_[most_workers] = {};
     uint32_t workers_ = 0;
+#ifdef __EMSCRIPTEN_PTHREADS__
+    struct Worker {
+        WorkerPool<WasmWaiting>* pool;
+        uint32_t thread;
+        pthread_t handle;
+    };
+    static void* serve(void* worker);
+    WorkerPool<WasmWaiting> pool_;
+    Worker handles_[most_workers] = {};
+#endif
 };
 
 }  // namespace linnet

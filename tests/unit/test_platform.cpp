@@ -131,6 +131,34 @@ TEST_CASE("every task runs exactly once, whatever the threads") {
     }
 }
 
+TEST_CASE("who has no tasks left takes those of another thread") {
+    ThreadPool pool(2);
+    // Of four tasks each thread has two neighbours. The first of each pair is not done before the second, which the other thread
+    // has to take: within a time, for it may have no processor.
+    struct Pairs {
+        std::atomic<bool> done[4] = {};
+        std::thread::id by[4];
+        static void task(void* context, uint32_t index) {
+            Pairs& pairs = *static_cast<Pairs*>(context);
+            const auto start = std::chrono::steady_clock::now();
+            while (index == pairs.waits && !pairs.done[index + 1].load() &&
+                   std::chrono::steady_clock::now() - start < std::chrono::seconds(30)) {
+                std::this_thread::yield();
+            }
+            pairs.by[index] = std::this_thread::get_id();
+            pairs.done[index].store(true);
+        }
+        uint32_t waits;
+    };
+    for (uint32_t waits : {0, 2}) {
+        Pairs pairs;
+        pairs.waits = waits;
+        pool.run(Pairs::task, &pairs, 4);
+        for (const std::atomic<bool>& done : pairs.done) CHECK(done.load());
+        CHECK(pairs.by[waits] != pairs.by[waits + 1]);
+    }
+}
+
 TEST_CASE("workers that have gone to sleep come back") {
     ThreadPool pool(4);
     Tally tally(64);
