@@ -6,20 +6,6 @@ namespace linnet {
 
 using emscripten::val;
 
-namespace {
-
-const char* finish_name(linnet_finish finish) {
-    switch (finish) {
-        case LINNET_FINISH_END: return "end";
-        case LINNET_FINISH_STOP: return "stop";
-        case LINNET_FINISH_LENGTH: return "length";
-        case LINNET_FINISH_CONTEXT: return "context";
-        default: return "cancelled";
-    }
-}
-
-}  // namespace
-
 val Model::begin(uint32_t index, val options) {
     if (session_of(index) == nullptr) return refusal(LINNET_BAD_ARGUMENT, no_session);
     Slot& slot = slots_[index];
@@ -48,16 +34,7 @@ val Model::step(uint32_t index, double milliseconds) {
     linnet_error error{};
     linnet_step step{};
     const linnet_status status = linnet_generate_continue(slots_[index].session, microseconds(milliseconds), &step, &error);
-    val result = answer(status, error);
-    if (status != LINNET_OK) return result;
-    const linnet_generated& generated = step.generated;
-    result.set("token", step.token >= 0 ? step.token : generated.end_token);
-    result.set("piece", std::string(step.text != nullptr ? step.text : "", step.text_bytes));
-    if (step.paused != 0) result.set("paused", true);
-    if (generated.finish != 0) result.set("finish", std::string(finish_name(generated.finish)));
-    result.set("passes", generated.passes);
-    result.set("accepted", generated.accepted);
-    return result;
+    return status == LINNET_OK ? step_value(step) : answer(status, error);
 }
 
 }  // namespace linnet

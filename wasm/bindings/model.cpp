@@ -286,14 +286,11 @@ val Model::evaluate(uint32_t index, val tokens_value, double milliseconds) {
         }
     }
     if (slot.evaluating) status = work(slot, milliseconds, progress, error);
-    val result = answer(status, error);
+    if (status != LINNET_OK) return answer(status, error);
     const uint32_t whole = static_cast<uint32_t>(progress.tokens_done);
-    result.set("evaluated", whole > slot.tokens_reported ? whole - slot.tokens_reported : 0);
-    if (whole > slot.tokens_reported) slot.tokens_reported = whole;
-    result.set("tokensDone", progress.tokens_done);
-    result.set("tokensTotal", progress.tokens);
-    result.set("done", status == LINNET_OK && progress.done != 0);
-    return result;
+    const uint32_t evaluated = whole > slot.tokens_reported ? whole - slot.tokens_reported : 0;
+    slot.tokens_reported += evaluated;
+    return progress_value(progress, evaluated);
 }
 
 val Model::logits(uint32_t index) const {

@@ -1,10 +1,34 @@
 #include "wasm/bindings/values.h"
 
+#include <emscripten/em_js.h>
+
+// A val sets a property by several calls into JavaScript: of a small model's token they took 3 %. These objects are made by one.
+EM_JS_DEPS(linnet_values, "$Emval")
+EM_JS(emscripten::EM_VAL, linnet_step_object, (emscripten::EM_VAL piece, emscripten::EM_VAL finish, int token, bool paused, double passes, double accepted), {
+    const step = { status: "ok", token, piece: Emval.toValue(piece), passes, accepted };
+    if (paused) step.paused = true;
+    if (finish) step.finish = Emval.toValue(finish);
+    return Emval.toHandle(step);
+})
+EM_JS(emscripten::EM_VAL, linnet_progress_object, (double evaluated, double tokensDone, double tokensTotal, bool done), {
+    return Emval.toHandle({ status: "ok", evaluated, tokensDone, tokensTotal, done: !!done });
+})
+
 namespace linnet {
 
 using emscripten::val;
 
 namespace {
+
+const char* finish_name(uint32_t finish) {
+    switch (finish) {
+        case LINNET_FINISH_END: return "end";
+        case LINNET_FINISH_STOP: return "stop";
+        case LINNET_FINISH_LENGTH: return "length";
+        case LINNET_FINISH_CONTEXT: return "context";
+        default: return "cancelled";
+    }
+}
 
 template <typename Number>
 void take(const val& from, const char* name, Number& to) {
@@ -122,6 +146,19 @@ val stats_value(const linnet_stats& stats) {
     result.set("passes", number(stats.passes));
     result.set("rebuilds", number(stats.rebuilds));
     return result;
+}
+
+val step_value(const linnet_step& step) {
+    const linnet_generated& generated = step.generated;
+    const val piece(std::string(step.text != nullptr ? step.text : "", step.text_bytes));
+    const val finish = generated.finish != 0 ? val(std::string(finish_name(generated.finish))) : val::undefined();
+    return val::take_ownership(linnet_step_object(piece.as_handle(), generated.finish != 0 ? finish.as_handle() : nullptr,
+                                                  step.token >= 0 ? step.token : generated.end_token, step.paused != 0,
+                                                  static_cast<double>(generated.passes), static_cast<double>(generated.accepted)));
+}
+
+val progress_value(const linnet_progress& progress, uint32_t evaluated) {
+    return val::take_ownership(linnet_progress_object(evaluated, progress.tokens_done, progress.tokens, progress.done != 0));
 }
 
 val token_array(const int32_t* tokens, size_t count) {

@@ -25,6 +25,10 @@ void write_plan(const linnet_plan& plan, const linnet_options& options, const li
 emscripten::val info_value(const linnet_info& info);
 emscripten::val stats_value(const linnet_stats& stats);
 
+// What a token's calls answer where nothing failed, as wasm/bindings/model.h describes it.
+emscripten::val step_value(const linnet_step& step);
+emscripten::val progress_value(const linnet_progress& progress, uint32_t evaluated);
+
 // A copy: Int32Array.
 emscripten::val token_array(const int32_t* tokens, size_t count);
 std::vector<int32_t> token_vector(const emscripten::val& tokens);
