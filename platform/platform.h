@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define LINNET_PLATFORM_VERSION 2u
+#define LINNET_PLATFORM_VERSION 3u
 
 /* One piece of parallel work: called once for each index in [0, count), from any thread, in any order. */
 typedef void (*linnet_task)(void* task_context, uint32_t index);
@@ -59,6 +59,9 @@ typedef struct linnet_platform {
     void (*parallel)(void* context, linnet_task task, void* task_context, uint32_t count);
     /* How many tasks `parallel` runs at the same time; 0 is read as 1. */
     uint32_t threads;
+    /* Other than 0: `parallel` would run them all on the calling thread just now, since the others have no processors, and the core
+     * makes one task of them, which is less work. Null: 0. */
+    int32_t (*alone)(void* context);
 
     /* Called between pieces of long work (every few milliseconds to some hundred): feed a watchdog, look at a stop
      * button. A value other than 0 stops the work, which then returns LINNET_CANCELLED. */

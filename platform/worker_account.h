@@ -95,7 +95,7 @@ private:
     // A stall is a time slice of some milliseconds; the first turn of bad luck is not yet a busy machine.
     static constexpr int64_t most_owed = 2'000'000;
     static constexpr int64_t most_saved = 4'000'000;
-    // Short: what an engine compiles in the beginning takes a processor for a moment now and then. To be left out again soon doubles it.
+    // Short: what an engine compiles in the beginning takes a processor for a moment now and then. Doubled by being left out again soon.
     static constexpr uint64_t alone_at_first = 5'000'000;
     static constexpr uint64_t soon_at_least = 60'000'000;
     static constexpr uint64_t alone_at_most = 640'000'000;

@@ -31,7 +31,7 @@ public:
 
     // Runs task(context, i) for every i in [0, count). From one thread at a time. `workers`: that serve or are about to.
     void run(linnet_task task, void* context, uint32_t count, uint32_t workers) {
-        if (count <= 1 || workers == 0 || account_.does_without(workers, Waiting::nanoseconds, [&] { call(workers); })) {
+        if (count <= 1 || alone(workers)) {
             for (uint32_t i = 0; i < count; ++i) task(context, i);
             return;
         }
@@ -52,6 +52,11 @@ public:
         const uint64_t end = Waiting::nanoseconds();
         if (timed) account_.brought(taken, count, own_end - start, end - own_end, Waiting::timed_jobs);
         account_.waited(own_end, end);
+    }
+
+    // Whether the caller would do a job by itself just now.
+    bool alone(uint32_t workers) {
+        return workers == 0 || account_.does_without(workers, Waiting::nanoseconds, [&] { call(workers); });
     }
 
     // What a worker does until the end. `thread`: 1 for the first one.
@@ -118,7 +123,8 @@ private:
                 const linnet_task task = place.task.load(std::memory_order_relaxed);
                 void* const context = place.context.load(std::memory_order_relaxed);
                 const uint32_t index = place.end.load(std::memory_order_relaxed) - left;
-                if (!place.tasks.compare_exchange_weak(tasks, tasks - 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+                if (!place.tasks.compare_exchange_weak(tasks, tasks - 1, std::memory_order_acq_rel,
+                                                       std::memory_order_acquire)) {
                     continue;
                 }
                 task(context, index);

@@ -10,6 +10,9 @@ namespace {
 // Scores that attention page by page works on at a time.
 constexpr uint64_t score_bytes = uint64_t{4} << 20;
 
+// Below about this many bytes times tokens a second thread costs more than it brings.
+constexpr uint64_t worth_a_piece = 48 * 1024;
+
 // So many columns of SwiGLU take a thread as long as it takes to hand them out, several times.
 constexpr uint32_t swiglu_columns = 32 * block_columns;
 constexpr uint32_t swiglu_stretches(uint32_t width) { return (width + swiglu_columns - 1) / swiglu_columns; }
@@ -57,6 +60,10 @@ void Workspace::create(const ModelConfig& config, uint32_t batch_tokens, uint32_
     values = arena.take<int8_t>(batch * padded);
     scales = arena.take<float>(batch * padded / block_columns);
     sums = arena.take<int32_t>(batch * padded / block_columns);
+    const uint64_t inner_padded = align_up(config.feed_forward, block_columns);
+    apart.values = arena.take<int8_t>(inner_padded);
+    apart.scales = arena.take<float>(inner_padded / block_columns);
+    apart.sums = arena.take<int32_t>(inner_padded / block_columns);
     cosine = arena.take<float>(batch * uint64_t{config.rotary_dims} / 2);
     sine = arena.take<float>(batch * uint64_t{config.rotary_dims} / 2);
     scores = arena.take<float>(uint64_t{score_rows} * score_stride);
@@ -73,6 +80,7 @@ uint32_t Workspace::pieces(uint64_t worth) const {
 void Decoder::run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces) {
     step.self = this;
     step.pieces = pieces < 1 ? 1 : pieces;
+    if (step.pieces > 1 && platform->alone != nullptr && platform->alone(platform->context) != 0) step.pieces = 1;
     if (step.pieces == 1) {
         task(&step, 0);
     } else {
@@ -81,13 +89,6 @@ void Decoder::run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces) {
 }
 
 namespace {
-
-// The address of one token's quantised activations.
-struct QuantisedRow {
-    int8_t* values;
-    float* scales;
-    int32_t* sums;
-};
 
 QuantisedRow quantised_row(const Workspace& work, uint32_t token, uint32_t columns) {
     const size_t padded = padded_columns(columns);
@@ -139,17 +140,21 @@ void Decoder::multiply_task(void* context, uint32_t piece) {
     }
 }
 
-// y = matrix x, from block `item` on as many blocks of rows as about `most` multiply-adds are; *done after the last one. For a
-// quantised matrix the activations are already in the workspace. `index`: the matrix's number where it may be streamed;
-// `release`: this pass does not need these rows again.
-Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y,
+// Of the first token on: x[][columns], and the quantised ones in the workspace.
+Activations Decoder::activations(const float* x, uint32_t columns) const {
+    const QuantisedRow row = quantised_row(work, 0, columns);
+    return {x, row.values, row.scales, row.sums, columns, padded_columns(columns)};
+}
+
+// y = matrix x, from block `item` on as many blocks of rows as about `most` multiply-adds are; *done after the last one. `index`: the
+// matrix's number where it may be streamed; `release`: this pass does not need these rows again.
+Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const Activations& x, uint32_t count, float* y,
                          size_t y_stride, bool release, uint32_t& item, uint64_t most, bool& done, Error& error) {
     const uint32_t blocks = block_count(matrix.rows);
     done = false;
     Step step{};
-    const QuantisedRow row = quantised_row(work, 0, matrix.columns);
     step.matrix = &matrix;
-    step.activations = {x, row.values, row.scales, row.sums, x_stride, padded_columns(matrix.columns)};
+    step.activations = x;
     step.tokens = count;
     step.result = y;
     step.result_stride = y_stride;
@@ -166,8 +171,6 @@ Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const float
         }
         step.from = item;
         step.items = part(there, uint64_t{rows_in_block} * matrix.columns * count, most);
-        // Below about this many bytes times tokens a second thread costs more than it brings.
-        constexpr uint64_t worth_a_piece = 48 * 1024;
         const uint64_t worth = step.items * matrix.stride * count / worth_a_piece;
         run(multiply_task, step, least(work.pieces(worth), step.items));
         item += step.items;
@@ -178,25 +181,66 @@ Status Decoder::multiply(uint32_t index, const PackedMatrix& matrix, const float
     return Status::ok;
 }
 
-// An item is a stretch of a token's columns: whole ones of quantised activations, so that it does not matter who does which.
+// Columns [first, first + count) of a token, from whole ones of quantised activations on: so it does not matter who does which.
+void Decoder::swiglu_part(uint32_t token, uint32_t first, uint32_t count, bool quantise, const QuantisedRow& row) {
+    const uint32_t width = config->feed_forward;
+    const float* gate = work.gate_up + size_t{token} * 2 * width + first;
+    float* out = work.inner + size_t{token} * width + first;
+    kernels->swiglu(gate, gate + width, count, out);
+    if (!quantise) return;
+    const uint32_t block = first / block_columns;
+    kernels->quantize(out, count, row.values + first, row.scales + block, row.sums + block);
+}
+
+// An item is a stretch of a token's columns.
 void Decoder::swiglu_task(void* context, uint32_t piece) {
     const Step& step = *static_cast<Step*>(context);
-    Decoder& self = *step.self;
-    const uint32_t width = self.config->feed_forward;
+    const uint32_t width = step.self->config->feed_forward;
     const uint32_t stretches = swiglu_stretches(width);
     for (uint32_t item = step.begin(piece); item < step.end(piece); ++item) {
         const uint32_t token = item / stretches;
         const uint32_t first = item % stretches * swiglu_columns;
-        const uint32_t count = least(swiglu_columns, width - first);
-        const float* gate = self.work.gate_up + size_t{token} * 2 * width + first;
-        float* out = self.work.inner + size_t{token} * width + first;
-        self.kernels->swiglu(gate, gate + width, count, out);
-        if (step.quantise) {
-            const QuantisedRow row = quantised_row(self.work, token, width);
-            const uint32_t block = first / block_columns;
-            self.kernels->quantize(out, count, row.values + first, row.scales + block, row.sums + block);
-        }
+        step.self->swiglu_part(token, first, least(swiglu_columns, width - first), step.quantise,
+                               quantised_row(step.self->work, token, width));
     }
+}
+
+// An item is block_columns rows of gate and the same of up.
+void Decoder::gate_up_task(void* context, uint32_t piece) {
+    const Step& step = *static_cast<Step*>(context);
+    Decoder& self = *step.self;
+    constexpr uint32_t blocks = block_columns / rows_in_block;
+    const uint32_t begin = step.begin(piece);
+    const uint32_t end = step.end(piece);
+    const uint32_t up = self.config->feed_forward / rows_in_block;
+    for (uint32_t from : {begin * blocks, up + begin * blocks}) {
+        self.kernels->matmul(*step.matrix, step.activations, 1, step.result, step.result_stride, from,
+                             from + (end - begin) * blocks);
+    }
+    // Apart, since other pieces still read this step's activations.
+    self.swiglu_part(0, begin * block_columns, (end - begin) * block_columns, step.quantise, self.work.apart);
+}
+
+// Gate, up and SwiGLU of one token in one step, if it can be one: who computes rows of gate and up goes on with them while they are
+// in its cache. False: nothing is done.
+bool Decoder::gate_up_at_once(Pass& pass, uint64_t most) {
+    const LayerWeights& weights = layers[pass.layer];
+    const PackedMatrix& matrix = weights.gate_up;
+    const uint32_t width = config->feed_forward;
+    const uint64_t cost = uint64_t{2} * width * matrix.columns;
+    pass.apart = false;
+    if (residency != nullptr || batch_of(pass) != 1 || pass.item != 0 || width % block_columns != 0 || cost > most)
+        return false;
+    Step step{};
+    step.matrix = &matrix;
+    step.activations = activations(work.normed, matrix.columns);
+    step.result = work.gate_up;
+    step.result_stride = size_t{2} * width;
+    step.quantise = is_quantised(weights.down);
+    step.items = width / block_columns;
+    run(gate_up_task, step, least(work.pieces(block_count(matrix.rows) * matrix.stride / worth_a_piece), step.items));
+    pass.apart = true;
+    return true;
 }
 
 void Decoder::norm(const float* x, uint32_t count, const float* weight, bool quantise, uint32_t pieces) {
@@ -223,10 +267,14 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
     Step step{};
     step.items = count;
     done = true;
-    const auto product = [&](uint32_t which, const PackedMatrix& matrix, const float* from, uint32_t width, float* to,
-                             size_t stride) {
-        return multiply(matrix_index(pass.layer, which), matrix, from, width, count, to, stride, last, pass.item, most, done,
-                        error);
+    const auto product = [&](uint32_t which, const PackedMatrix& matrix, const float* from, float* to, size_t stride) {
+        Activations of = activations(from, matrix.columns);
+        if (which == matrix_down && pass.apart) {
+            of.values = work.apart.values;
+            of.scales = work.apart.scales;
+            of.sums = work.apart.sums;
+        }
+        return multiply(matrix_index(pass.layer, which), matrix, of, count, to, stride, last, pass.item, most, done, error);
     };
     Status status = Status::ok;
     switch (pass.stage) {
@@ -242,7 +290,7 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
             norm(x, count, weights.attention_norm, is_quantised(weights.qkv), token_pieces);
             return status;
         }
-        case Pass::qkv: return product(matrix_qkv, weights.qkv, work.normed, hidden, work.qkv, qkv_width);
+        case Pass::qkv: return product(matrix_qkv, weights.qkv, work.normed, work.qkv, qkv_width);
         case Pass::to_cache: return to_cache(pass, cache, token_pieces, error);
         case Pass::attention:
             status = attend(pass, cache, most, done, error);
@@ -255,23 +303,25 @@ Status Decoder::stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Err
             }
             return status;
         case Pass::attention_output:
-            status =
-                product(matrix_attention_output, weights.attention_output, work.attention, attention_width, work.delta, hidden);
+            status = product(matrix_attention_output, weights.attention_output, work.attention, work.delta, hidden);
             if (status == Status::ok && done) kernels->add(x, work.delta, count * hidden);
             return status;
         case Pass::feed_forward_norm:
             norm(x, count, weights.feed_forward_norm, is_quantised(weights.gate_up), token_pieces);
             return status;
         case Pass::gate_up:
-            return product(matrix_gate_up, weights.gate_up, work.normed, hidden, work.gate_up,
-                           size_t{2} * config->feed_forward);
+            if (gate_up_at_once(pass, most)) {
+                pass.stage = Pass::swiglu;
+                return status;
+            }
+            return product(matrix_gate_up, weights.gate_up, work.normed, work.gate_up, size_t{2} * config->feed_forward);
         case Pass::swiglu:
             step.quantise = is_quantised(weights.down);
             step.items = count * swiglu_stretches(config->feed_forward);
             run(swiglu_task, step, least(work.tasks, step.items));
             return status;
         default:
-            status = product(matrix_down, weights.down, work.inner, config->feed_forward, work.delta, hidden);
+            status = product(matrix_down, weights.down, work.inner, work.delta, hidden);
             if (status == Status::ok && done) kernels->add(x, work.delta, count * hidden);
             return status;
     }
@@ -377,8 +427,8 @@ float Decoder::share_done(const Pass& pass) const {
 
 Status Decoder::logits(Pass& pass, uint32_t first, uint32_t count, float* out, uint64_t most, bool& done, Error& error) {
     if (pass.item == 0) norm(work.x + size_t{first} * config->hidden, count, output_norm, is_quantised(output), 1);
-    return multiply(matrix_index(config->layers, 0), output, work.normed, config->hidden, count, out, config->vocabulary, true,
-                    pass.item, most, done, error);
+    return multiply(matrix_index(config->layers, 0), output, activations(work.normed, config->hidden), count, out,
+                    config->vocabulary, true, pass.item, most, done, error);
 }
 
 }  // namespace linnet

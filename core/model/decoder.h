@@ -29,6 +29,13 @@ struct Embedding {
     RowGroups groups;          // of rows, or of blocks of the output matrix; what is read at a time
 };
 
+// The address of one token's quantised activations: values[padded], scales and sums[padded / block_columns].
+struct QuantisedRow {
+    int8_t* values = nullptr;
+    float* scales = nullptr;
+    int32_t* sums = nullptr;
+};
+
 // Working memory of one pass, taken from the arena once.
 struct Workspace {
     uint32_t batch = 0;
@@ -45,6 +52,7 @@ struct Workspace {
     int8_t* values = nullptr;    // quantised activations, [batch][widest padded]
     float* scales = nullptr;
     int32_t* sums = nullptr;
+    QuantisedRow apart;       // of one more token, to be written while those above are read
     float* cosine = nullptr;  // [batch][rotary_dims/2]
     float* sine = nullptr;
     float* scores = nullptr;   // [score_rows][score_stride], at least a row for each query of each task
@@ -93,6 +101,7 @@ struct Pass {
     uint32_t stage = 0;    // of this one `stage` stages (the first of Stage) for the batch that begins there,
     uint32_t item = 0;     // of that one `item` items
     bool by_page = false;  // attention goes page by page: not all of a layer's keys and values find a place together
+    bool apart = false;    // SwiGLU's output is in Workspace::apart
 };
 
 struct Seen;  // core/model/step.h
@@ -133,9 +142,11 @@ private:
     Status read_row(uint64_t place, const uint8_t*& row, Error& error);
     Status embed(const int32_t* tokens, uint32_t count, float* x, Error& error);
     void run(void (*task)(void*, uint32_t), Step& step, uint32_t pieces);
-    Status multiply(uint32_t index, const PackedMatrix& matrix, const float* x, size_t x_stride, uint32_t count, float* y,
-                    size_t y_stride, bool release, uint32_t& item, uint64_t most, bool& done, Error& error);
+    Activations activations(const float* x, uint32_t columns) const;
+    Status multiply(uint32_t index, const PackedMatrix& matrix, const Activations& x, uint32_t count, float* y, size_t y_stride,
+                    bool release, uint32_t& item, uint64_t most, bool& done, Error& error);
     void norm(const float* x, uint32_t count, const float* weight, bool quantise, uint32_t pieces);
+    bool gate_up_at_once(Pass& pass, uint64_t most);
     Status stage(Pass& pass, KvCache& cache, uint64_t most, bool& done, Error& error);
     uint32_t batch_of(const Pass& pass) const {
         return pass.count - pass.sub < work.batch ? pass.count - pass.sub : work.batch;
@@ -164,7 +175,9 @@ private:
     static void scores_task(void* step, uint32_t index);
     static void softmax_task(void* step, uint32_t index);
     static void output_task(void* step, uint32_t index);
+    void swiglu_part(uint32_t token, uint32_t first, uint32_t count, bool quantise, const QuantisedRow& row);
     static void swiglu_task(void* step, uint32_t index);
+    static void gate_up_task(void* step, uint32_t index);
 };
 
 }  // namespace linnet

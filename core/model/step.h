@@ -27,8 +27,6 @@ struct Decoder::Step {
     uint32_t columns;
     // multiply
     const PackedMatrix* matrix;
-    Segment segments[most_segments];
-    uint32_t segment_count;
     Activations activations;
     float* result;
     size_t result_stride;
@@ -40,6 +38,9 @@ struct Decoder::Step {
     uint32_t first;     // position of the first token
     uint32_t position;  // page by page: of the first key or value,
     uint32_t keys;      // and how many neighbours there are
+    // multiply: where the matrix is. Last, so that what a worker reads of a short list stands in few cache lines.
+    uint32_t segment_count;
+    Segment segments[most_segments];
 
     uint32_t begin(uint32_t piece) const { return from + static_cast<uint32_t>(uint64_t{items} * piece / pieces); }
     uint32_t end(uint32_t piece) const { return begin(piece + 1); }

@@ -146,6 +146,7 @@ struct PosixPlatform::State {
     static void parallel(void* context, linnet_task task, void* task_context, uint32_t count) {
         of(context).pool->run(task, task_context, count);
     }
+    static int32_t alone(void* context) { return of(context).pool->alone() ? 1 : 0; }
     static int32_t yield(void* context) {
         State& state = of(context);
         if (state.watcher != nullptr) {
@@ -186,6 +187,7 @@ bool PosixPlatform::open(const std::string& path, uint32_t threads, std::string&
     platform.log = State::log;
     platform.parallel = State::parallel;
     platform.threads = state.pool->threads();
+    platform.alone = State::alone;
     platform.yield = State::yield;
     return true;
 }

@@ -88,6 +88,13 @@ void ThreadPool::run(linnet_task task, void* context, uint32_t count) {
     in_use_.store(false, std::memory_order_release);
 }
 
+bool ThreadPool::alone() {
+    if (workers_.empty() || in_use_.exchange(true, std::memory_order_acquire)) return true;
+    const bool alone = pool_.alone(static_cast<uint32_t>(workers_.size()));
+    in_use_.store(false, std::memory_order_release);
+    return alone;
+}
+
 uint32_t available_threads() {
     uint32_t count = std::thread::hardware_concurrency();
 #ifdef __linux__

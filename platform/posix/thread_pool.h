@@ -35,6 +35,8 @@ public:
     // Runs task(context, i) for every i in [0, count). Calls from inside a task, or from a second thread while a first is
     // served, run on the calling thread alone.
     void run(linnet_task task, void* context, uint32_t count);
+    // Whether run() would do everything on the calling thread just now.
+    bool alone();
 
 private:
     WorkerPool<ThreadWaiting> pool_;  // of the thread that has in_use_

@@ -74,9 +74,12 @@ void* WasmThreadPool::serve(void* worker) {
 
 void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) { pool_.run(task, context, count, workers_); }
 
+bool WasmThreadPool::alone() { return pool_.alone(workers_); }
+
 #else
 
 WasmThreadPool::WasmThreadPool(uint32_t) {}
+bool WasmThreadPool::alone() { return true; }
 WasmThreadPool::~WasmThreadPool() = default;
 void WasmThreadPool::run(linnet_task task, void* context, uint32_t count) {
     for (uint32_t i = 0; i < count; ++i) task(context, i);

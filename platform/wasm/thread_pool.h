@@ -43,6 +43,8 @@ public:
     uint32_t threads() const { return workers_ + 1; }
     // Runs task(context, i) for every i in [0, count). From one thread at a time.
     void run(linnet_task task, void* context, uint32_t count);
+    // Whether run() would do everything on the calling thread just now.
+    bool alone();
 
 private:
     static constexpr uint32_t most_workers = 15;

@@ -36,7 +36,10 @@ WasmPlatform::WasmPlatform(val source, uint32_t threads, ReaderChannel* reader, 
     table_.ticks = ticks;
     table_.yield = yield;
     table_.threads = pool_.threads();
-    if (table_.threads > 1) table_.parallel = parallel;
+    if (table_.threads > 1) {
+        table_.parallel = parallel;
+        table_.alone = alone;
+    }
 }
 
 int32_t WasmPlatform::read(void* context, uint64_t offset, void* to, size_t bytes) {
@@ -73,6 +76,8 @@ uint64_t WasmPlatform::ticks(void*) { return static_cast<uint64_t>(emscripten_ge
 void WasmPlatform::parallel(void* context, linnet_task task, void* task_context, uint32_t count) {
     static_cast<WasmPlatform*>(context)->pool_.run(task, task_context, count);
 }
+
+int32_t WasmPlatform::alone(void* context) { return static_cast<WasmPlatform*>(context)->pool_.alone() ? 1 : 0; }
 
 int32_t WasmPlatform::yield(void* context) {
     return static_cast<WasmPlatform*>(context)->stop_.load(std::memory_order_relaxed) != 0 ? 1 : 0;

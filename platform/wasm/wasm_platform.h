@@ -40,6 +40,7 @@ private:
     static int32_t begin_scratch_read(void* context, uint64_t offset, void* to, size_t bytes, uint32_t* ticket);
     static uint64_t ticks(void* context);
     static void parallel(void* context, linnet_task task, void* task_context, uint32_t count);
+    static int32_t alone(void* context);
     static int32_t yield(void* context);
 
     emscripten::val source_;

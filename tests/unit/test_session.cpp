@@ -61,6 +61,11 @@ void run_backwards(void*, linnet_task task, void* task_context, uint32_t count) 
     for (std::thread& thread : threads) thread.join();
 }
 
+// The last task first, each from its beginning to its end: what one writes is there when another reads, if they share it.
+void one_by_one(void*, linnet_task task, void* task_context, uint32_t count) {
+    while (count-- > 0) task(task_context, count);
+}
+
 const char* const shapes[] = {"tiny", "tiny-llama", "tiny-window", "tiny-longrope"};
 
 }  // namespace
@@ -83,11 +88,25 @@ TEST_CASE("logits do not depend on how a prompt is cut, on threads, kernels, bat
             TestModel small(shape, [=](linnet_options& options) { options.batch = batch; });
             CHECK(same_bits(expected, evaluate(small.session(), vocabulary, tokens, {48})));
         }
-        TestModel threaded(shape, {}, [](linnet_platform& platform) {
-            platform.parallel = run_backwards;
+        for (const auto parallel : {run_backwards, one_by_one}) {
+            TestModel threaded(shape, {}, [=](linnet_platform& platform) {
+                platform.parallel = parallel;
+                platform.threads = 3;
+            });
+            CHECK(same_bits(expected, evaluate(threaded.session(), vocabulary, tokens, {20, 1})));
+        }
+        // The other threads have no processors for a while.
+        TestModel alone(shape, {}, [](linnet_platform& platform) {
+            static uint32_t asked;
+            asked = 0;
+            platform.parallel = [](void*, linnet_task task, void* context, uint32_t count) {
+                CHECK(asked / 8 % 2 != 0);
+                one_by_one(nullptr, task, context, count);
+            };
             platform.threads = 3;
+            platform.alone = [](void*) { return ++asked / 8 % 2 == 0 ? 1 : 0; };
         });
-        CHECK(same_bits(expected, evaluate(threaded.session(), vocabulary, tokens, {20, 1})));
+        CHECK(same_bits(expected, evaluate(alone.session(), vocabulary, tokens, {20, 1})));
 
         for (const KernelTable* table : kernel_tests::runnable_tables()) {
             const char* name = table->name;

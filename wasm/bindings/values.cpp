@@ -4,15 +4,15 @@
 
 // A val sets a property by several calls into JavaScript: of a small model's token they took 3 %. These objects are made by one.
 EM_JS_DEPS(linnet_values, "$Emval")
-EM_JS(emscripten::EM_VAL, linnet_step_object, (emscripten::EM_VAL piece, emscripten::EM_VAL finish, int token, bool paused, double passes, double accepted), {
-    const step = { status: "ok", token, piece: Emval.toValue(piece), passes, accepted };
-    if (paused) step.paused = true;
-    if (finish) step.finish = Emval.toValue(finish);
-    return Emval.toHandle(step);
-})
-EM_JS(emscripten::EM_VAL, linnet_progress_object, (double evaluated, double tokensDone, double tokensTotal, bool done), {
-    return Emval.toHandle({ status: "ok", evaluated, tokensDone, tokensTotal, done: !!done });
-})
+EM_JS(emscripten::EM_VAL, linnet_step_object,
+      (emscripten::EM_VAL piece, emscripten::EM_VAL finish, int token, bool paused, double passes, double accepted), {
+          const step = {status : "ok", token, piece : Emval.toValue(piece), passes, accepted};
+          if (paused) step.paused = true;
+          if (finish) step.finish = Emval.toValue(finish);
+          return Emval.toHandle(step);
+      })
+EM_JS(emscripten::EM_VAL, linnet_progress_object, (double evaluated, double tokensDone, double tokensTotal, bool done),
+      { return Emval.toHandle({status : "ok", evaluated, tokensDone, tokensTotal, done : !!done}); })
 
 namespace linnet {
 
@@ -154,7 +154,8 @@ val step_value(const linnet_step& step) {
     const val finish = generated.finish != 0 ? val(std::string(finish_name(generated.finish))) : val::undefined();
     return val::take_ownership(linnet_step_object(piece.as_handle(), generated.finish != 0 ? finish.as_handle() : nullptr,
                                                   step.token >= 0 ? step.token : generated.end_token, step.paused != 0,
-                                                  static_cast<double>(generated.passes), static_cast<double>(generated.accepted)));
+                                                  static_cast<double>(generated.passes),
+                                                  static_cast<double>(generated.accepted)));
 }
 
 val progress_value(const linnet_progress& progress, uint32_t evaluated) {
