@@ -213,7 +213,8 @@ void Decoder::gate_up_task(void* context, uint32_t piece) {
     const uint32_t begin = step.begin(piece);
     const uint32_t end = step.end(piece);
     const uint32_t up = self.config->feed_forward / rows_in_block;
-    for (uint32_t from : {begin * blocks, up + begin * blocks}) {
+    const uint32_t firsts[] = {begin * blocks, up + begin * blocks};
+    for (const uint32_t from : firsts) {
         self.kernels->matmul(*step.matrix, step.activations, 1, step.result, step.result_stride, from,
                              from + (end - begin) * blocks);
     }

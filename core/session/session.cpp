@@ -211,7 +211,9 @@ Status evaluate_continue(linnet_session& session, uint32_t microseconds, linnet_
     }
     const uint64_t start = now(model);
     uint64_t passed = 0;
-    // To ask for the time takes a browser as long as a small model for a part of a layer: of steps that short some are not timed.
+    // To ask for the time takes a browser as long as a small model for a part of a layer: of steps that short some are not timed,
+    // where they are short beside the time that is given.
+    const bool long_call = microseconds >= 20 * short_steps;
     uint32_t untimed = 0;
     uint32_t most_untimed = 0;
     Status status = Status::ok;
@@ -224,7 +226,8 @@ Status evaluate_continue(linnet_session& session, uint32_t microseconds, linnet_
         }
         const uint64_t before = passed;
         passed = now(model) - start;
-        most_untimed = passed - before > short_steps ? 0 : most_untimed < 4 ? 2 * most_untimed + 1 : 7;
+        const bool quick = long_call && passed - before <= short_steps;
+        most_untimed = !quick ? 0 : most_untimed < 4 ? 2 * most_untimed + 1 : 7;
         untimed = 0;
         if (microseconds != no_pause && (model.platform.ticks == nullptr || passed >= microseconds)) break;
     }
