@@ -18,9 +18,9 @@
 namespace linnet {
 
 // Waiting::nanoseconds(): a clock. Waiting::timed_jobs: of so many jobs one is timed as a whole, and stands for all.
-// Waiting::changes_soon(value, old): looks at an atomic for a moment, less than it is worth to time: whether it is no longer `old`.
-// Waiting::wait_for_change(value, old, asleep): looks for longer, then sleeps, counted in `asleep`, until it is no longer `old`.
-// Waiting::wake(value, asleep): after a change of the value. Costs little where nobody is asleep.
+// Waiting::looks: at an atomic, one after the other, each followed by Waiting::relax(); what changes within them is not worth timing.
+// Waiting::spin_nanoseconds: for so long a thread looks before it sleeps.
+// Waiting::sleep(value, old): until someone notifies, or at once if the value is no longer `old`. Waiting::notify(value).
 template <typename Waiting>
 class WorkerPool {
 public:
@@ -42,11 +42,11 @@ public:
         uint64_t own_end = timed ? Waiting::nanoseconds() : 0;
         expected_ += count - taken;
         uint32_t done = done_.load(std::memory_order_acquire);
-        while (done != expected_ && Waiting::changes_soon(done_, done)) done = done_.load(std::memory_order_acquire);
+        while (done != expected_ && changes_soon(done_, done)) done = done_.load(std::memory_order_acquire);
         if (done == expected_ && !timed) return;
         if (!timed) own_end = Waiting::nanoseconds();
         while (done != expected_) {
-            Waiting::wait_for_change(done_, done, callers_asleep_);
+            wait_for_change(done_, done, callers_asleep_);
             done = done_.load(std::memory_order_acquire);
         }
         const uint64_t end = Waiting::nanoseconds();
@@ -65,14 +65,14 @@ public:
         uint64_t seen = 0;
         uint32_t answered = 0;
         while (!ending_.load(std::memory_order_relaxed)) {
-            Waiting::wait_for_change(own.tasks, seen, own.asleep);
+            wait_for_change(own.tasks, seen, own.asleep);
             // This job's number, and no task: the place's state when it has nothing more to do.
             seen = own.tasks.load(std::memory_order_acquire) >> 32 << 32;
             if (account_.answer_if_asked(answered, Waiting::nanoseconds, ending_)) continue;
             const uint32_t taken = take_tasks(thread);
             if (taken == 0) continue;
             done_.fetch_add(taken, std::memory_order_seq_cst);
-            Waiting::wake(done_, callers_asleep_);
+            wake(done_, callers_asleep_);
         }
     }
 
@@ -93,6 +93,36 @@ private:
         std::atomic<uint32_t> asleep{0};
     };
 
+    // Looks for a moment: whether it is no longer `old`.
+    template <typename Value>
+    static bool changes_soon(const std::atomic<Value>& value, Value old) {
+        for (int i = 0; i < Waiting::looks; ++i) {
+            if (value.load(std::memory_order_acquire) != old) return true;
+            Waiting::relax();
+        }
+        return false;
+    }
+
+    // Waits until the value is no longer `old`. `asleep` counts who sleeps on it.
+    template <typename Value>
+    static void wait_for_change(std::atomic<Value>& value, Value old, std::atomic<uint32_t>& asleep) {
+        if (changes_soon(value, old)) return;
+        const uint64_t start = Waiting::nanoseconds();
+        do {
+            if (changes_soon(value, old)) return;
+        } while (Waiting::nanoseconds() - start < Waiting::spin_nanoseconds);
+        // Whoever changes the value afterwards sees a sleeper; and what was changed before is seen by the sleep.
+        asleep.fetch_add(1, std::memory_order_seq_cst);
+        Waiting::sleep(value, old);
+        asleep.fetch_sub(1, std::memory_order_relaxed);
+    }
+
+    // To be called after the value has changed. To notify takes a system call or a lock, which is spared where nobody sleeps.
+    template <typename Value>
+    static void wake(std::atomic<Value>& value, const std::atomic<uint32_t>& asleep) {
+        if (asleep.load(std::memory_order_seq_cst) != 0) Waiting::notify(value);
+    }
+
     void call(uint32_t workers) { deal(nullptr, nullptr, 0, workers); }
 
     // The caller's own part is the first one.
@@ -106,7 +136,7 @@ private:
             place.context.store(context, std::memory_order_relaxed);
             place.end.store(end, std::memory_order_relaxed);
             place.tasks.store(uint64_t{number_} << 32 | (end - begin), std::memory_order_seq_cst);
-            if (i != 0) Waiting::wake(place.tasks, place.asleep);
+            if (i != 0) wake(place.tasks, place.asleep);
             begin = end;
         }
     }

@@ -12,53 +12,34 @@
 
 namespace linnet {
 
-namespace {
+struct ThreadWaiting {
+    static constexpr uint32_t timed_jobs = 1;  // a clock costs little here
+    static constexpr int looks = 32;
+    // Longer than the serial work between two parallel steps (norms, RoPE, a scheduler's hiccup), far shorter than a time slice: on
+    // a busy machine the processor is given away soon.
+    static constexpr uint64_t spin_nanoseconds = 60'000;
 
-// How long a thread looks at an atomic before it sleeps. Longer than the serial work between two parallel steps (norms, RoPE,
-// a scheduler's hiccup), far shorter than a time slice: on a busy machine the processor is given away soon.
-constexpr uint64_t spin_nanoseconds = 60'000;
-
-void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-}
-
-}  // namespace
-
-uint64_t ThreadWaiting::nanoseconds() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
-
-template <typename Value>
-bool ThreadWaiting::changes_soon(const std::atomic<Value>& value, Value old) {
-    for (int i = 0; i < 32; ++i) {
-        if (value.load(std::memory_order_acquire) != old) return true;
-        relax();
+    static uint64_t nanoseconds() {
+        timespec now{};
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
     }
-    return false;
-}
-
-template <typename Value>
-void ThreadWaiting::wait_for_change(std::atomic<Value>& value, Value old, std::atomic<uint32_t>& asleep) {
-    const uint64_t start = nanoseconds();
-    do {
-        if (changes_soon(value, old)) return;
-    } while (nanoseconds() - start < spin_nanoseconds);
-    // Whoever changes the value afterwards sees a sleeper; and what was changed before is seen by the wait.
-    asleep.fetch_add(1, std::memory_order_seq_cst);
-    value.wait(old, std::memory_order_seq_cst);
-    asleep.fetch_sub(1, std::memory_order_relaxed);
-}
-
-template <typename Value>
-void ThreadWaiting::wake(std::atomic<Value>& value, const std::atomic<uint32_t>& asleep) {
-    if (asleep.load(std::memory_order_seq_cst) != 0) value.notify_all();
-}
+    static void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    }
+    template <typename Value>
+    static void sleep(std::atomic<Value>& value, Value old) {
+        value.wait(old, std::memory_order_seq_cst);
+    }
+    template <typename Value>
+    static void notify(std::atomic<Value>& value) {
+        value.notify_all();
+    }
+};
 
 ThreadPool::ThreadPool(uint32_t threads) : pool_(threads) {
     // Signals are the calling thread's business: a worker that handles Ctrl-C would leave the caller in its read().

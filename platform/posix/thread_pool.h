@@ -11,17 +11,7 @@
 
 namespace linnet {
 
-// How a thread waits: it looks at the atomic for a moment, then the system wakes it.
-struct ThreadWaiting {
-    static constexpr uint32_t timed_jobs = 1;  // a clock costs little here
-    static uint64_t nanoseconds();
-    template <typename Value>
-    static bool changes_soon(const std::atomic<Value>& value, Value old);
-    template <typename Value>
-    static void wait_for_change(std::atomic<Value>& value, Value old, std::atomic<uint32_t>& asleep);
-    template <typename Value>
-    static void wake(std::atomic<Value>& value, const std::atomic<uint32_t>& asleep);
-};
+struct ThreadWaiting;  // how a thread waits: in thread_pool.cpp
 
 class ThreadPool {
 public:

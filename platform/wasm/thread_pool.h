@@ -18,17 +18,7 @@ namespace linnet {
 
 #ifdef __EMSCRIPTEN_PTHREADS__
 
-// How a thread waits in a browser.
-struct WasmWaiting {
-    static constexpr uint32_t timed_jobs = 7;  // a prime, so that it is not always the same part of a layer
-    static uint64_t nanoseconds();
-    template <typename Value>
-    static bool changes_soon(const std::atomic<Value>& value, Value old);
-    template <typename Value>
-    static void wait_for_change(std::atomic<Value>& value, Value old, std::atomic<uint32_t>& asleep);
-    template <typename Value>
-    static void wake(std::atomic<Value>& value, const std::atomic<uint32_t>& asleep);
-};
+struct WasmWaiting;  // how a thread waits: in thread_pool.cpp
 
 #endif
 
