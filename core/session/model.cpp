@@ -372,4 +372,11 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
                         decoder.bytes_read, error);
 }
 
+WeightRun weights_in_memory(const linnet_model& model) {
+    if (model.text_only || model.decoder.residency != nullptr) return {nullptr, 0};
+    // RMSNorm's weights of the first layer come first (format.h).
+    return {reinterpret_cast<const uint8_t*>(model.decoder.layers[0].attention_norm),
+            model.header.weights_bytes - model.layout.layers_offset};
+}
+
 }  // namespace linnet

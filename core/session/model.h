@@ -101,6 +101,13 @@ Status make_plan(const linnet_platform& platform, const linnet_options& options,
 void plan_pool(const ModelLayout& layout, const KvCache& cache, const Settings& settings, linnet_plan& plan);
 Status count_layers(const linnet_platform& platform, const FileHeader& header, linnet_plan& plan, Error& error);
 
+// What a token reads of weights, where it lies in memory in one run, for as long as the model is open. bytes 0: some of it streams.
+struct WeightRun {
+    const uint8_t* first;
+    uint64_t bytes;
+};
+WeightRun weights_in_memory(const linnet_model& model);
+
 // Divides the arena: over a measuring one only the plan comes out; over a real one `*model` is made (its weights not yet
 // read). Both take the same bytes in the same order. `layers`: where the layers' places were put, for open().
 Status divide(const linnet_platform& platform, const FileHeader& header, const ModelLayout& layout, const Settings& settings,

@@ -322,6 +322,8 @@ class Models(Case):
         reads = [rate for row in report["decode"] for rate in row["read_ceilings"]]
         self.assertAlmostEqual(report["read_ceiling_bytes_per_second"] / statistics.median(reads), 1)
         self.assertAlmostEqual(report["read_ceiling_most_bytes_per_second"] / max(reads), 1)
+        self.assertEqual(report["read_ceiling_of"], "weights")
+        self.assertGreaterEqual(report["read_ceiling_bytes"], report["weight_bytes_per_token"])
         self.assertEqual([row["tokens"] for row in report["prefill"]], [16, 40])
         self.assertEqual([(row["after"], row["tokens"]) for row in report["decode"]], [(0, 8), (16, 8), (40, 8)])
         # Each further token before it is read as well.
@@ -340,6 +342,17 @@ class Models(Case):
             self.assertIn(length, drawn.split())
         self.assertIn("prefill of 40 tokens", drawn)
         self.assertEqual([name for name in os.listdir(self.folder) if "partial" in name], [])
+
+    def test_bench_under_a_ceiling(self):
+        few = ["--prompt", 4, "--decode", 4, "--repeat", 1, "--no-cold"]
+        whole = self.json("bench", self.model, *few)
+        # The command itself counts 8 MB of a ceiling as its own.
+        memory = whole["arena_bytes"] - whole["weight_bytes_per_token"] // 4 + 8_000_000
+        report = self.json("bench", self.model, *few, "--memory", memory)
+        self.assertGreater(report["streamed_bytes_per_token"], 0)
+        # Weights that stream are in no place that could be read in their stead.
+        self.assertEqual(report["read_ceiling_of"], "buffer")
+        self.assertGreater(report["read_ceiling_bytes_per_second"], 1e7)
 
     def test_bench_for_people(self):
         few = ["--prompt", 4, "--decode", 4, "--repeat", 1]

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/linnet.h"
+#include "core/session/model.h"
 #include "platform/fake/fake.h"
 #include "tests/unit/test_model.h"
 
@@ -128,6 +129,33 @@ std::vector<int32_t> tokens_for(FakePlatform& platform, size_t count) {
 }
 
 }  // namespace
+
+TEST_CASE("what a token reads of weights is one run of memory, unless some of it streams") {
+    for (const char* shape : shapes) {
+        CAPTURE(shape);
+        FakePlatform platform(synth_bytes(shape));
+        linnet_options options = options_of(context);
+        Streamed resident(platform, options);
+        REQUIRE(resident.open() == LINNET_OK);
+        const WeightRun run = weights_in_memory(*resident.model);
+        CHECK(run.bytes >= resident.plan.weight_bytes_per_token);
+        CHECK(run.bytes <= resident.plan.weights_bytes);
+        const auto within = [&](const PackedMatrix& matrix) {
+            return matrix.data >= run.first &&
+                   matrix.data + block_count(matrix.rows) * matrix.stride <= run.first + run.bytes;
+        };
+        const Decoder& decoder = resident.model->decoder;
+        for (uint32_t i = 0; i < decoder.config->layers; ++i) {
+            const LayerWeights& layer = decoder.layers[i];
+            CHECK((within(layer.qkv) && within(layer.attention_output) && within(layer.gate_up) && within(layer.down)));
+        }
+        CHECK(within(decoder.output));
+        options.memory = smallest_ceiling(platform, options);
+        Streamed streamed(platform, options);
+        REQUIRE(streamed.open() == LINNET_OK);
+        CHECK(weights_in_memory(*streamed.model).bytes == 0);
+    }
+}
 
 TEST_CASE("logits are the same bits at every ceiling, with requests or blocking reads, with or without scratch storage") {
     for (const char* shape : shapes) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/model/reader.h"
+#include "core/session/model.h"
 
 namespace linnet {
 
@@ -10,6 +11,7 @@ namespace {
 
 // Of one pass. What a shared machine gives for a few milliseconds alone, nothing that takes longer can reach.
 constexpr uint64_t least_microseconds = 30'000;
+constexpr uint64_t least_bytes = uint64_t{1} << 20;  // to be read in a pass
 // Of weights for each thread: with the activations it stays in a first or second-level cache.
 constexpr uint64_t cache_bytes = 96 << 10;
 constexpr uint32_t most_columns = 2048;
@@ -95,9 +97,17 @@ Status read_work(const linnet_platform& platform, ModelWork& work, Error& error)
 
 // ---- reading -----------------------------------------------------------------------------------------------------------
 
+bool ReadCeiling::use(const linnet_model& model) {
+    const WeightRun weights = weights_in_memory(model);
+    if (weights.bytes < least_bytes) return false;
+    memory_ = weights.first;
+    bytes_ = static_cast<size_t>(weights.bytes);
+    of_weights_ = true;
+    return true;
+}
+
 size_t ReadCeiling::bytes_for(uint64_t weight_bytes_per_token) {
-    constexpr uint64_t least = uint64_t{1} << 20;
-    const uint64_t bytes = weight_bytes_per_token < least ? least : weight_bytes_per_token;
+    const uint64_t bytes = weight_bytes_per_token < least_bytes ? least_bytes : weight_bytes_per_token;
     return static_cast<size_t>(bytes < most_bytes ? bytes : most_bytes) / 65536 * 65536;
 }
 

@@ -63,7 +63,8 @@ struct BenchReport {
     std::vector<BenchRow> prefill;
     std::vector<BenchRow> decode;
 
-    uint64_t read_ceiling_bytes = 0;  // of the buffer that was read
+    uint64_t read_ceiling_bytes = 0;          // read for it from end to end:
+    bool read_ceiling_of_weights = false;  // the model's own weights, or a buffer
     // Made by finish_report(), medians of what stands in the rows: a machine that is shared gives twice as much in one minute as
     // in the next, and what it once gave says little of what it gave meanwhile.
     double read_ceiling = 0;       // bytes a second
@@ -130,7 +131,8 @@ void describe_report(const BenchReport& report, Out& out) {
     out.number("decode_tokens_per_second", decode.median);
     out.number("read_ceiling_bytes_per_second", report.read_ceiling);
     out.number("read_ceiling_most_bytes_per_second", report.read_ceiling_most);
-    out.number("read_ceiling_buffer_bytes", report.read_ceiling_bytes);
+    out.text("read_ceiling_of", report.read_ceiling_of_weights ? "weights" : "buffer");
+    out.number("read_ceiling_bytes", report.read_ceiling_bytes);
     out.number("dot_ceiling_macs_per_second", report.dot_ceiling);
     out.number("dot_ceiling_one_token_macs_per_second", report.dot_ceiling_one);
     out.number("weight_bytes_per_token", report.plan.weight_bytes_per_token);

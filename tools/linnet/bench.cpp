@@ -79,20 +79,22 @@ std::vector<uint32_t> choose_lengths(const BenchChoices& choices, uint32_t model
     return lengths;
 }
 
-// Both ceilings, in memory of their own.
+// Both ceilings, in memory of their own but for the weights.
 class Ceilings {
 public:
     Ceilings(LoadedModel& model, const ModelWork& work) : model_(model) {
         const KernelTable* table = select_kernels(model.info().kernels);
-        const size_t bytes = ReadCeiling::bytes_for(model.plan().weight_bytes_per_token);
-        if (read_memory_.allocate(bytes)) read_.create(read_memory_.data(), bytes);
+        if (!read_.use(*model.model())) {
+            const size_t bytes = ReadCeiling::bytes_for(model.plan().weight_bytes_per_token);
+            if (read_memory_.allocate(bytes)) read_.create(read_memory_.data(), bytes);
+        }
         const uint32_t threads = model.threads();
         if (table != nullptr && dot_memory_.allocate(DotCeiling::bytes_for(work, threads))) {
             dot_.create(*table, work, threads, dot_memory_.data());
             has_dot_ = true;
         }
     }
-    size_t read_bytes() const { return read_.bytes(); }
+    const ReadCeiling& read() const { return read_; }
 
     // Work between two times of measuring what bounds it, so that both have had the same machine. Of the two the better counts.
     template <typename Work>
@@ -190,7 +192,8 @@ void measure_rounds(LoadedModel& model, const BenchChoices& choices, const std::
         if (length != 0) report.prefill.push_back(row_of(0, length));
         if (choices.decode != 0) report.decode.push_back(row_of(length, choices.decode));
     }
-    report.read_ceiling_bytes = choices.decode != 0 ? ceilings.read_bytes() : 0;
+    report.read_ceiling_bytes = choices.decode != 0 ? ceilings.read().bytes() : 0;
+    report.read_ceiling_of_weights = ceilings.read().of_weights();
     const uint32_t rounds = choices.repeat != 0 ? choices.repeat : usual_rounds;
     const uint64_t steps = uint64_t{rounds} * lengths.size();
     ProgressLine line("measuring", choices.model.progress);
@@ -281,7 +284,8 @@ Rows details(LoadedModel& model, const BenchReport& report) {
                                      (report.machine.cores == 1 ? " core" : " cores") +
                                      ", huge pages: " + report.machine.huge_pages);
     rows.emplace_back("read ceiling", format_fixed(report.read_ceiling / 1e9, 1) + " GB/s (at best " +
-                                          format_fixed(report.read_ceiling_most / 1e9, 1) + "), of a buffer of " +
+                                          format_fixed(report.read_ceiling_most / 1e9, 1) + "), of " +
+                                          (report.read_ceiling_of_weights ? "the weights, " : "a buffer of ") +
                                           format_bytes(report.read_ceiling_bytes));
     rows.emplace_back("dot ceiling", rate_text(report.dot_ceiling / 1e9) + " GMAC/s from the cache, " +
                                          rate_text(report.dot_ceiling_one / 1e9) + " with one token at a time");

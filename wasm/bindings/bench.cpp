@@ -68,18 +68,21 @@ val Bench::open(Model& model) {
     linnet_get_info(model.handle(), &info);
     const KernelTable* table = select_kernels(info.kernels);
     report_.plan = model.plan();
-    const size_t read_bytes = ReadCeiling::bytes_for(report_.plan.weight_bytes_per_token);
     const size_t dot_bytes = DotCeiling::bytes_for(report_.work, model.threads());
-    read_memory_ = aligned_alloc(64, read_bytes);
+    if (!read_.use(*model.handle())) {
+        const size_t read_bytes = ReadCeiling::bytes_for(report_.plan.weight_bytes_per_token);
+        read_memory_ = aligned_alloc(64, read_bytes);
+        if (read_memory_ != nullptr) read_.create(read_memory_, read_bytes);
+    }
     dot_memory_ = aligned_alloc(64, (dot_bytes + 63) / 64 * 64);
-    if (table == nullptr || read_memory_ == nullptr || dot_memory_ == nullptr) {
+    if (table == nullptr || read_.bytes() == 0 || dot_memory_ == nullptr) {
         return refusal(LINNET_DOES_NOT_FIT,
                        "This browser gives a tab less memory than measuring the ceilings needs beside this model. Close "
                        "other tabs, or take a smaller model.");
     }
-    read_.create(read_memory_, read_bytes);
     dot_.create(*table, report_.work, model.threads(), dot_memory_);
-    report_.read_ceiling_bytes = read_bytes;
+    report_.read_ceiling_bytes = read_.bytes();
+    report_.read_ceiling_of_weights = read_.of_weights();
     report_.model.assign(info.name, info.name_bytes);
     report_.kernels = info.kernels;
     report_.threads = model.threads();

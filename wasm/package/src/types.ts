@@ -406,7 +406,8 @@ export interface BenchReport {
   decode_tokens_per_second: number;
   read_ceiling_bytes_per_second: number;
   read_ceiling_most_bytes_per_second: number;
-  read_ceiling_buffer_bytes: number;
+  read_ceiling_of: 'weights' | 'buffer';
+  read_ceiling_bytes: number;
   dot_ceiling_macs_per_second: number;
   dot_ceiling_one_token_macs_per_second: number;
   weight_bytes_per_token: number;

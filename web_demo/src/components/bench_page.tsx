@@ -162,7 +162,8 @@ function facts(report: BenchReport): [string, string][] {
     ['Kernels', `${report.kernels}, ${format.count(report.threads, 'thread')} of ${report.machine.cores}`],
     [
       'Read ceiling',
-      `${figure(report.read_ceiling_bytes_per_second / 1e9)} GB/s, at best ${figure(report.read_ceiling_most_bytes_per_second / 1e9)}`,
+      `${figure(report.read_ceiling_bytes_per_second / 1e9)} GB/s, at best ${figure(report.read_ceiling_most_bytes_per_second / 1e9)}, ` +
+        (report.read_ceiling_of === 'weights' ? 'of the weights' : `of a buffer of ${format.bytes(report.read_ceiling_bytes)}`),
     ],
     [
       'Dot ceiling',
