@@ -141,8 +141,7 @@ TEST_CASE("what a token reads of weights is one run of memory, unless some of it
         CHECK(run.bytes >= resident.plan.weight_bytes_per_token);
         CHECK(run.bytes <= resident.plan.weights_bytes);
         const auto within = [&](const PackedMatrix& matrix) {
-            return matrix.data >= run.first &&
-                   matrix.data + block_count(matrix.rows) * matrix.stride <= run.first + run.bytes;
+            return matrix.data >= run.first && matrix.data + block_count(matrix.rows) * matrix.stride <= run.first + run.bytes;
         };
         const Decoder& decoder = resident.model->decoder;
         for (uint32_t i = 0; i < decoder.config->layers; ++i) {

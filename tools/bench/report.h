@@ -63,7 +63,7 @@ struct BenchReport {
     std::vector<BenchRow> prefill;
     std::vector<BenchRow> decode;
 
-    uint64_t read_ceiling_bytes = 0;          // read for it from end to end:
+    uint64_t read_ceiling_bytes = 0;       // read for it from end to end:
     bool read_ceiling_of_weights = false;  // the model's own weights, or a buffer
     // Made by finish_report(), medians of what stands in the rows: a machine that is shared gives twice as much in one minute as
     // in the next, and what it once gave says little of what it gave meanwhile.
