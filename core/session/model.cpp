@@ -31,6 +31,11 @@ const uint8_t* map(const linnet_platform& platform, uint64_t offset, uint64_t by
     return reinterpret_cast<uintptr_t>(at) % tensor_alignment == 0 ? static_cast<const uint8_t*>(at) : nullptr;
 }
 
+// Of the weights that a token reads: all of the file's but the embedding, which stands first (format.h).
+uint64_t bytes_of_weights(const FileHeader& header, const ModelLayout& layout) {
+    return header.weights_bytes - layout.layers_offset;
+}
+
 // A matrix whose rows lie here and there: the decoder asks for them where it needs them.
 PackedMatrix matrix_in_pool(const TensorPlace& place) {
     return {nullptr,       place.format, place.rows,
@@ -224,7 +229,7 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
     linnet_session* sessions = nullptr;
     const uint8_t* weights = nullptr;
     uint8_t* weight_memory = nullptr;
-    const uint64_t weight_bytes = header.weights_bytes - layout.layers_offset;
+    const uint64_t weight_bytes = bytes_of_weights(header, layout);
     if (!settings.text_only) {
         groups = row_groups(platform, header, layout, pooled, settings.verify, row_bytes);
         workspace.create(config, settings.batch, settings.span, pooled,
@@ -374,9 +379,9 @@ Status divide(const linnet_platform& platform, const FileHeader& header, const M
 
 WeightRun weights_in_memory(const linnet_model& model) {
     if (model.text_only || model.decoder.residency != nullptr) return {nullptr, 0};
-    // RMSNorm's weights of the first layer come first (format.h).
+    // They begin with RMSNorm's of the first layer.
     return {reinterpret_cast<const uint8_t*>(model.decoder.layers[0].attention_norm),
-            model.header.weights_bytes - model.layout.layers_offset};
+            bytes_of_weights(model.header, model.layout)};
 }
 
 }  // namespace linnet

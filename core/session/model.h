@@ -101,7 +101,8 @@ Status make_plan(const linnet_platform& platform, const linnet_options& options,
 void plan_pool(const ModelLayout& layout, const KvCache& cache, const Settings& settings, linnet_plan& plan);
 Status count_layers(const linnet_platform& platform, const FileHeader& header, linnet_plan& plan, Error& error);
 
-// What a token reads of weights, where it lies in memory in one run, for as long as the model is open. bytes 0: some of it streams.
+// What a token reads of weights, where it lies in memory in one run, for as long as the model is open. bytes 0: some of it streams,
+// or there is none, in a model that was opened for its text alone.
 struct WeightRun {
     const uint8_t* first;
     uint64_t bytes;

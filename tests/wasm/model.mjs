@@ -157,7 +157,8 @@ for (const kernels of linnet.kernelNames()) {
     assert.equal(ours.text, theirs.text, `${kernels}: the text`);
     for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;
     assert.equal(generate({}, 0).text, ours.text, `${kernels}: the text in slices`);
-    assert.ok(paused > 80); // a layer has eight steps
+    assert.ok(paused > 80);
+    assert.equal(paused % (8 * info.layers), 0, 'after each of a layer’s eight steps');
     // A stop string: the text ends before it, and nothing of it is shown.
     const word = ours.text.slice(4, 7);
     for (let done = false; !done;) done = good(model.evaluate(session, promptTokens, 50)).done;
